@@ -1,5 +1,6 @@
 // Linux calls that are variadic, which Swift cannot call, or that are simpler in C.
 #pragma once
+#include <fcntl.h>
 #include <linux/magic.h>
 #include <malloc.h>
 #include <pthread.h>
@@ -8,6 +9,7 @@
 #include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/vfs.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 /// Disables core dumps, and ptrace and /proc/<pid>/mem for other processes of this user. Returns 0 on success.
@@ -92,4 +94,10 @@ static inline int sb_close_on_exec(unsigned first, unsigned last) {
     (void)first, (void)last;
     return -1;
 #endif
+}
+
+/// Renames a file unless something has the new name (renameat2(2) with RENAME_NOREPLACE). Returns 0 on success.
+static inline int sb_rename_without_replacing(const char *from, const char *to) {
+    const unsigned no_replace = 1;
+    return (int)syscall(SYS_renameat2, AT_FDCWD, from, AT_FDCWD, to, no_replace);
 }

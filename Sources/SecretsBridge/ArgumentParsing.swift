@@ -64,6 +64,12 @@ private func contextNames(_ words: [String]) -> [String] {
 }
 
 extension SecretsBridge {
+    /// Returns a long option that the command does not have, or nil.
+    static func unknownOption(in arguments: [String]) -> String? {
+        let completion = try? PluginCompletion(help: _dumpHelp(), custom: contextNames)
+        return completion?.unknownOption(in: Array(arguments.dropFirst()))
+    }
+
     /// Returns the completions that kubectl requests if this program runs as its plugin.
     static func pluginCompletion(_ words: [String]) throws -> String {
         try PluginCompletion(help: _dumpHelp(), custom: contextNames).output(words)

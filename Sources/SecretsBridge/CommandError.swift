@@ -75,10 +75,17 @@ extension SecretsBridge {
     /// Prints what ArgumentParser throws: help and version, which are not errors, and wrong usage.
     private static func reportParsing(_ error: any Error) -> Int32 {
         let code = exitCode(for: error)
-        let text = fullMessage(for: error)
+        var text = fullMessage(for: error)
         guard code != .success else {
             print(text)
             return code.rawValue
+        }
+        // `validate()` comes before ArgumentParser's own check, and misses the value of a mistyped option.
+        let problem = message(for: error)
+        if !problem.isEmpty, !problem.hasPrefix("Unknown option"),
+            let option = unknownOption(in: CommandLine.arguments)
+        {
+            text = text.replacing(problem, with: "Unknown option '\(option)'", maxReplacements: 1)
         }
         let prefix = _errorPrefix
         let redacted = MisplacedArguments.redact(MisplacedArguments.own, in: text)

@@ -90,7 +90,7 @@ struct Create: AsyncParsableCommand {
         do {
             guard case .missing = try FileKind(of: file) else {
                 throw CommandError(
-                    "\(file) exists already and was not changed; secrets-bridge edit \(file.shellQuoted) changes its values"
+                    "\(file) exists already and was not changed; secrets-bridge edit \(file.shellQuotedPath) changes its values"
                 )
             }
             return .file(try OutputFile(file, permissions: .byUmask), path: file)

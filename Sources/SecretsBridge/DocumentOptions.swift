@@ -37,7 +37,8 @@ struct DocumentOptions: ParsableArguments {
 
     /// The options as command-line arguments.
     var arguments: [String] {
-        [file] + (name.map { ["--name", $0] } ?? []) + (namespace.map { ["--namespace", $0] } ?? [])
+        [file.hasPrefix("-") ? "./\(file)" : file] + (name.map { ["--name", $0] } ?? [])
+            + (namespace.map { ["--namespace", $0] } ?? [])
             + providers.providerFile.flatMap { ["--provider-file", $0] }
     }
 

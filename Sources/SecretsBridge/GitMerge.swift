@@ -74,7 +74,7 @@ struct GitMerge: AsyncParsableCommand {
         output.notes.forEach { Console.note("\(name): \($0)") }
         guard !output.conflicts.isEmpty else { return }
         output.conflicts.forEach { Console.conflict("\(name): \($0)") }
-        let file = name.shellQuoted
+        let file = name.shellQuotedPath
         Console.note(
             "choose a side with git checkout --ours -- \(file) or git checkout --theirs -- \(file), set the entries of the "
                 + "other one with secrets-bridge set \(file), then run git add -- \(file)")

@@ -141,6 +141,7 @@ struct Import: AsyncParsableCommand {
         } else if let folder {
             try write(secrets, in: folder)
         } else {
+            if let collision = ImportedSecret.pathCollision(in: secrets) { throw collision }
             try file.write(wrappedSecrets: secrets.map(\.manifest), as: output)
         }
         if isSealed { SealedSecretOptions.noteNextSteps(secrets) }

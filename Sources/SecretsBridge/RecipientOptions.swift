@@ -59,6 +59,9 @@ struct RecipientOptions: ParsableArguments {
         for file in files {
             let key = try RecipientFile.read(file)
             if let other = keys.first(where: { $0.key.keyID.utf8.elementsEqual(key.keyID.utf8) }) {
+                guard other.path != file else {
+                    throw InputError("\(file): is given twice with --recipient; leave out one of the two")
+                }
                 throw InputError("\(file): \(other.path) has the same keyID; leave out one of the two")
             }
             keys.append(RecipientFileKey(path: file, key: key))

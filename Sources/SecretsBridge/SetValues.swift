@@ -97,8 +97,10 @@ struct UnsetValues: AsyncParsableCommand {
 
     func run() async throws {
         try await document.updateEntries(following: rules, with: recipients) { entries in
-            for name in entry where entries.removeValue(forKey: name) == nil {
-                throw CommandError("\(document.file) has no entry \(name)")
+            let old = entries
+            for name in entry {
+                guard old[name] != nil else { throw CommandError("\(document.file) has no entry \(name)") }
+                entries[name] = nil
             }
         }
     }

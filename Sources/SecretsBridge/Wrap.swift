@@ -108,12 +108,13 @@ struct Wrap: AsyncParsableCommand {
         // Errors of the settings are reported before a manifest is read.
         var wrappers: [SecretWrapper] = []
         for path in rulePaths { wrappers.append(try await factory.wrapper(for: path)) }
-        var outputs: [SecretWrapper.Output] = []
-        for (wrapper, secret) in zip(wrappers, try completeSecrets()).flatMap({ wrapper, secrets in
-            secrets.map { (wrapper, $0) }
-        }) {
-            outputs.append(try await wrapper.wrap(secret))
+        var prepared: [(wrapper: SecretWrapper, secret: SecretWrapper.Prepared)] = []
+        for (wrapper, secrets) in zip(wrappers, try completeSecrets()) {
+            for secret in secrets { prepared.append((wrapper, try wrapper.prepare(secret))) }
         }
+        try SecretWrapper.checkNames(of: prepared.map(\.secret))
+        var outputs: [SecretWrapper.Output] = []
+        for (wrapper, secret) in prepared { outputs.append(try await wrapper.seal(secret)) }
         outputs.flatMap(\.notes).forEach(Console.note)
         try output.write(wrappedSecrets: outputs.map(\.manifest), as: manifest.output)
     }

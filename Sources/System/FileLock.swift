@@ -17,4 +17,39 @@ package enum FileLock {
         }
         return try body()
     }
+
+    /// Runs `body` while no other process, and no other thread, runs one for a file in the same folder. `body` checks and
+    /// renames a file, and takes well below a second. The lock is one on the folder itself, so that no file is left.
+    ///
+    /// If the file system has no locks, or the folder cannot be read, `body` runs without one.
+    ///
+    /// - Parameter path: the path of the file in the folder.
+    /// - Parameter name: the path for the error.
+    /// - Throws: `FileError` if another process keeps the lock, and what `body` throws.
+    static func withFolderLock<Result>(
+        for path: String, named name: String, timeout: Duration = .seconds(10),
+        _ body: () throws(FileError) -> Result
+    ) throws(FileError) -> Result {
+        let parent = path.utf8.lastIndex(of: UInt8(ascii: "/")).map { String(path[...$0]) } ?? "./"
+        let folder = open(parent, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+        guard folder >= 0 else { return try body() }
+        defer { close(folder) }
+        let deadline = ContinuousClock.now + timeout
+        var pause: UInt32 = 500
+        while flock(folder, LOCK_EX | LOCK_NB) != 0 {
+            if errno == EINTR { continue }
+            guard errno == EWOULDBLOCK else { break }
+            // Ctrl-C takes effect at the end of the replacement.
+            guard ContinuousClock.now < deadline, TerminationSignals.received == nil else {
+                throw FileError(
+                    path: name,
+                    reason:
+                        "another process holds the lock of its folder; it was not changed, run this again "
+                        + "when that process has ended")
+            }
+            usleep(pause)
+            pause = min(pause * 2, 20_000)
+        }
+        return try body()
+    }
 }

@@ -2,8 +2,8 @@ package import Cryptography
 import Glibc
 
 /// Replaces files atomically: a reader finds the old bytes or the new ones, at any moment and after any crash. A symbolic
-/// link stays a link; owner, group and permissions are kept. A file that could not keep them, or that has several hard
-/// links, is not replaced.
+/// link stays a link; owner, group, permissions and the POSIX ACL are kept. A file that could not keep them, or that has
+/// several hard links, is not replaced.
 package enum FileReplacement {
     /// - Parameter fingerprint: the version of the file that may be replaced.
     /// - Parameter mode: the permissions of the new file, or nil to keep those of the old one.
@@ -13,6 +13,15 @@ package enum FileReplacement {
         _ path: String, with contents: borrowing SecretBytes, unchangedSince fingerprint: FileFingerprint,
         mode: UInt32? = nil
     ) throws(FileError) {
+        // The temporary file may hold plaintext, which a signal must not leave behind.
+        try TerminationSignals.deferring { () throws(FileError) in
+            try writeAndRename(path, contents, fingerprint, mode)
+        }
+    }
+
+    private static func writeAndRename(
+        _ path: String, _ contents: borrowing SecretBytes, _ fingerprint: FileFingerprint, _ mode: UInt32?
+    ) throws(FileError) {
         let (target, info) = try examine(path)
         guard let (temporary, file) = TemporaryFile.create(for: target, mode: 0o600) else {
             throw FileError(path: path, reason: cannotCreate(lastSystemError()))
@@ -21,15 +30,22 @@ package enum FileReplacement {
         do throws(FileError) {
             try contents.write(to: file, path)
             try keepOwner(info, file, path)
+            // A mode without the ACL would give the owning group what the ACL's mask allows.
+            try AccessControlList.set(mode == nil ? AccessControlList.read(target) : nil, on: file, path)
             guard fchmod(file, (mode ?? info.st_mode) & 0o7777) == 0, fsync(file) == 0 else {
                 throw .lastSystemError(path)
             }
-            guard FileFingerprint(path: target) == fingerprint else {
-                throw FileError(
-                    path: path,
-                    reason: "another process has changed it meanwhile; it was not replaced, run this again")
+            // Without the lock, two processes could both find the old version and rename their files over it.
+            try FileLock.withFolderLock(for: target, named: path) { () throws(FileError) in
+                guard FileFingerprint(path: target) == fingerprint else {
+                    throw FileError(
+                        path: path,
+                        reason:
+                            "another process has changed it meanwhile; it was not replaced, run this again"
+                    )
+                }
+                guard rename(temporary, target) == 0 else { throw .lastSystemError(path) }
             }
-            guard rename(temporary, target) == 0 else { throw .lastSystemError(path) }
         } catch {
             unlink(temporary)
             throw error
@@ -71,21 +87,30 @@ package enum FileReplacement {
 
     /// Returns why a file must not be replaced, or nil if it can be.
     private static func problem(_ target: String, _ info: stat) -> String? {
+        guard info.st_mode & S_IFMT == S_IFREG else {
+            return "is not a regular file and cannot be replaced; give the path of a file"
+        }
         guard info.st_nlink == 1 else {
             return
                 "has \(info.st_nlink) hard links, and a new file would replace only one of them; copy the file"
         }
         // faccessat(2) lets root write read-only files.
-        guard info.st_mode & 0o222 != 0, faccessat(AT_FDCWD, target, W_OK, AT_EACCESS) == 0 else {
-            return unwritableReason(info, for: geteuid())
+        guard info.st_mode & 0o222 != 0 else { return unwritableReason(info, for: geteuid()) }
+        guard faccessat(AT_FDCWD, target, W_OK, AT_EACCESS) == 0 else {
+            return unwritableReason(info, for: geteuid(), code: errno)
         }
         return nil
     }
 
     /// Returns why `user` cannot write a file. Only its owner and root can change its mode.
-    static func unwritableReason(_ info: stat, for user: uid_t) -> String {
-        user == 0 || info.st_uid == user
-            ? "is read-only; run chmod u+w to make it writable" : differentOwner(info)
+    ///
+    /// - Parameter code: the error of access(2).
+    static func unwritableReason(_ info: stat, for user: uid_t, code: Int32 = EACCES) -> String {
+        if code == EROFS { return "is on a read-only file system; copy the file to another one" }
+        guard user == 0 || info.st_uid == user else { return differentOwner(info) }
+        // The file may be immutable (chattr +i).
+        guard code == EACCES else { return "cannot be written (\(systemError(code)))" }
+        return "is read-only; run chmod u+w to make it writable"
     }
 
     /// Gives the new file the owner and group of the old one, unless it has them already: a folder may pass its group on to

@@ -1,3 +1,4 @@
+import CLinux
 package import Cryptography
 import Glibc
 
@@ -68,13 +69,9 @@ package struct OutputFile: Sendable {
             defer { close(file) }
             try contents.write(to: file, path)
         case .existingFile(let fingerprint):
-            // The temporary file may hold plaintext, which a signal must not leave behind.
-            try TerminationSignals.deferring { () throws(FileError) in
-                try FileReplacement.replace(
-                    path, with: contents, unchangedSince: fingerprint,
-                    mode: permissions == .ownerOnly ? 0o600 : nil
-                )
-            }
+            try FileReplacement.replace(
+                path, with: contents, unchangedSince: fingerprint,
+                mode: permissions == .ownerOnly ? 0o600 : nil)
         case .newFile:
             try TerminationSignals.deferring { () throws(FileError) in try create(contents) }
         }
@@ -89,15 +86,34 @@ package struct OutputFile: Sendable {
         do throws(FileError) {
             try contents.write(to: file, path)
             guard fsync(file) == 0 else { throw .lastSystemError(path) }
-            guard case .missing = try FileKind(of: path) else {
+            guard try Self.name(temporary, path) else {
                 throw FileError(
                     path: path,
                     reason: "another process created it in the meantime; it was not changed, run this again")
             }
-            guard rename(temporary, path) == 0 else { throw .lastSystemError(path) }
         } catch {
             unlink(temporary)
             throw error
+        }
+    }
+
+    /// Gives a temporary file its name, unless something has that name. rename(2) would replace it.
+    ///
+    /// - Returns: false if something has that name.
+    private static func name(_ temporary: String, _ path: String) throws(FileError) -> Bool {
+        if sb_rename_without_replacing(temporary, path) == 0 { return true }
+        if errno == EEXIST { return false }
+        // NFS has links in its place.
+        if link(temporary, path) == 0 {
+            unlink(temporary)
+            return true
+        }
+        if errno == EEXIST { return false }
+        // A file system without links; another machine may still create the file between the check and the rename.
+        return try FileLock.withFolderLock(for: withFolder(path), named: path) { () throws(FileError) in
+            guard case .missing = try FileKind(of: path) else { return false }
+            guard rename(temporary, path) == 0 else { throw .lastSystemError(path) }
+            return true
         }
     }
 

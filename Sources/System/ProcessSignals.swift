@@ -95,23 +95,42 @@ package enum TerminationSignals {
         for number in numbers { install(number) }
     }
 
-    /// Runs `body` to its end, even if one of these signals or SIGQUIT is received, which takes effect afterwards.
+    /// The calls of `deferring` that are running, in all threads, and what they restore at their end.
+    private struct Deferral {
+        var depth = 0
+        var previous: [sigaction] = []
+        var isRecorded = false
+    }
+
+    private static let deferral = Locked(Deferral())
+
+    /// Runs `body` to its end, even if one of these signals or SIGQUIT is received, which takes effect afterwards. Several threads
+    /// may call it at once, and a body may call it again: the signal takes effect when the last of them has ended.
     package static func deferring<Value, Failure: Error>(
         _ body: () throws(Failure) -> Value
     ) throws(Failure) -> Value {
-        let isRecorded = received != nil
-        let previous = deferred.map { number in
-            var old = sigaction()
-            sigaction(number, nil, &old)
-            return old
-        }
-        record(deferred)
-        defer {
-            for (number, old) in zip(deferred, previous) {
-                var old = old
-                sigaction(number, &old, nil)
+        deferral.withLock { state in
+            state.depth += 1
+            guard state.depth == 1 else { return }
+            state.isRecorded = received != nil
+            state.previous = deferred.map { number in
+                var old = sigaction()
+                sigaction(number, nil, &old)
+                return old
             }
-            if !isRecorded, let received {
+            record(deferred)
+        }
+        defer {
+            let isNew = deferral.withLock { state in
+                state.depth -= 1
+                guard state.depth == 0 else { return false }
+                for (number, old) in zip(deferred, state.previous) {
+                    var old = old
+                    sigaction(number, &old, nil)
+                }
+                return !state.isRecorded
+            }
+            if isNew, let received {
                 firstDeferred.store(received, ordering: .sequentiallyConsistent)
                 raise(received)
             }

@@ -3,9 +3,13 @@ import Cryptography
 /// Verifies that an edited file reads as the original with exactly the intended changes. It compares the events of both
 /// files while it parses each once, and builds neither document in memory.
 struct EditVerifier {
+    private let text: SourceText
     private let old: any ParseEventStream
     private let new: any ParseEventStream
     private let expected: ExpectedChanges
+    private var comments: CommentComparison
+    /// True while the events of a removed node are read.
+    private var isSkipping = false
     /// The number of intended changes that were found.
     private var found = 0
     /// The anchors of changed nodes, whose aliases would change too.
@@ -29,8 +33,8 @@ struct EditVerifier {
                         problem: "could not be parsed after the edit (\(error.message)); \(remedy)")
                 }
                 var verifier = EditVerifier(
-                    old: YAMLReader.events(of: texts.0), new: YAMLReader.events(of: texts.1),
-                    expected: expected)
+                    text: texts.0, old: YAMLReader.events(of: texts.0), new: YAMLReader.events(of: texts.1),
+                    expected: expected, comments: CommentComparison(before, after))
                 try verifier.run()
             }
         }
@@ -48,14 +52,30 @@ struct EditVerifier {
             case (.documentEnd, .documentEnd): changedAnchors = []
             case (.streamEnd, .streamEnd):
                 guard found == expected.count else { throw mismatch() }
+                try checkComments(isAtEnd: true)
                 return
             default: try compare(before, after, depth: 0)
             }
         }
     }
 
-    private func nextOld() throws(SourceEditError) -> ParseEvent { try next(old) }
-    private func nextNew() throws(SourceEditError) -> ParseEvent { try next(new) }
+    private mutating func nextOld() throws(SourceEditError) -> ParseEvent {
+        let event = try next(old)
+        comments.addOld(event, isRemoved: isSkipping)
+        return event
+    }
+
+    private mutating func nextNew() throws(SourceEditError) -> ParseEvent {
+        let event = try next(new)
+        comments.addNew(event)
+        return event
+    }
+
+    private mutating func checkComments(isAtEnd: Bool = false) throws(SourceEditError) {
+        guard let offset = comments.firstLoss(isAtEnd: isAtEnd) else { return }
+        place = text.position(ofFileOffset: offset)
+        throw error("would lose or change a comment by the edit")
+    }
 
     private func next(_ events: any ParseEventStream) throws(SourceEditError) -> ParseEvent {
         do throws(YAMLError) {
@@ -76,6 +96,7 @@ struct EditVerifier {
     private mutating func compare(
         _ before: ParseEvent, _ after: ParseEvent, depth: Int, isKey: Bool = false
     ) throws(SourceEditError) {
+        try checkComments()
         place = before.range
         let foundBefore = found
         switch (before.kind, after.kind) {
@@ -129,11 +150,16 @@ struct EditVerifier {
             if Self.isMergeKey(key) { hasMergeKey = true }
             if expected.removedKeys.contains(key.range.start) {
                 isAnyRemoved = true
-                try skipRemoved(key)
-                try skipNode(try nextOld())
+                try skipRemoved(key, isPair: true)
             } else {
                 try compare(key, try nextNew(), depth: depth + 1, isKey: true)
-                try compare(try nextOld(), try nextNew(), depth: depth + 1)
+                if let value = expected.filledKeys[key.range.start] {
+                    found += 1
+                    try skipNode(try nextOld())
+                    try check(try nextNew(), is: value, depth: depth + 1)
+                } else {
+                    try compare(try nextOld(), try nextNew(), depth: depth + 1)
+                }
             }
         }
         // Without the removed pair, a pair of the merged mapping with the same key would take effect.
@@ -146,11 +172,21 @@ struct EditVerifier {
         guard case .mappingEnd = try nextNew().kind else { throw mismatch() }
     }
 
-    /// Skips a removed node of the original file.
-    private mutating func skipRemoved(_ event: ParseEvent) throws(SourceEditError) {
+    /// Skips a removed element, or the key and value of a removed pair, of the original file. The comments in it, and the one
+    /// on its last line, are removed too.
+    private mutating func skipRemoved(
+        _ event: ParseEvent, isPair: Bool = false
+    ) throws(SourceEditError) {
         place = event.range
         found += 1
+        comments.beginRemoved(at: event.range.start)
+        isSkipping = true
+        defer {
+            isSkipping = false
+            comments.endRemoved()
+        }
         try skipNode(event)
+        if isPair { try skipNode(try nextOld()) }
     }
 
     private mutating func skipNode(_ event: ParseEvent) throws(SourceEditError) {
@@ -168,7 +204,7 @@ struct EditVerifier {
         }
     }
 
-    private func check(
+    private mutating func check(
         _ event: ParseEvent, is value: SourceEditor.NewValue, depth: Int
     ) throws(SourceEditError) {
         guard depth + 1 < NodeComposer.maximumDepth else { throw mismatch() }

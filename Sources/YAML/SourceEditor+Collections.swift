@@ -37,7 +37,7 @@ extension SourceEditor {
         var prefixes: [[UInt8]] = []
         for element in elements { prefixes.append(try dash(before: element)) }
         for index in removed {
-            edit(lineStart(elements[index].range.start), lineEnd(elements[index].range.end).offset, [])
+            removeLines(from: elements[index].range.start, to: elements[index])
         }
         guard !added.isEmpty else { return }
         let prefix = prefixes[prefixes.count - 1]
@@ -47,7 +47,9 @@ extension SourceEditor {
                     + Self.pair(field.key, field.value)
             }
         }
-        append(lines, after: last.range.end, breaking: lineBreak(at: last.range.start), isDeeper: true)
+        append(
+            lines, after: appendOffset(after: last), breaking: lineBreak(at: last.range.start), isDeeper: true
+        )
     }
 
     /// Removes pairs of a mapping and appends others. At least one pair must remain.
@@ -78,14 +80,13 @@ extension SourceEditor {
         }
         for index in removedIndices {
             _ = try indentation(of: entries[index])
-            edit(
-                lineStart(entries[index].keyRange.start), lineEnd(entries[index].value.range.end).offset, [])
+            removeLines(from: entries[index].keyRange.start, to: entries[index].value)
         }
         guard !added.isEmpty else { return }
         let indent = try indentation(of: last)
         let lines = added.flatMap { Self.lines($0.key, $0.value, indent: indent) }
         append(
-            lines, after: last.value.range.end, breaking: lineBreak(at: last.keyRange.start),
+            lines, after: appendOffset(after: last.value), breaking: lineBreak(at: last.keyRange.start),
             isDeeper: lines.count > added.count)
     }
 
@@ -97,8 +98,18 @@ extension SourceEditor {
         return (entries, last)
     }
 
+    /// Removes the lines from the one at `start` to the last one of a node.
+    mutating func removeLines(from start: Int, to node: YAMLNode) {
+        edit(lineStart(start), lineEnd(contentEnd(of: node, isReplaced: false)).offset, [])
+    }
+
+    /// Returns the offset on the line after which lines are appended.
+    private func appendOffset(after last: YAMLNode) -> Int {
+        contentEnd(of: last, isReplaced: expected.replaced[last.range.start] != nil)
+    }
+
     /// - Parameter isDeeper: whether the last line may be indented further than the line before `offset`.
-    private mutating func append(
+    mutating func append(
         _ lines: [[UInt8]], after offset: Int, breaking lineBreak: [UInt8], isDeeper: Bool
     ) {
         let end = lineEnd(offset)
@@ -109,17 +120,13 @@ extension SourceEditor {
         for blanks in blankLinesWithTabs(after: end.offset) { edit(blanks.lowerBound, blanks.upperBound, []) }
     }
 
-    private func isFlow(_ node: YAMLNode) -> Bool {
+    func isFlow(_ node: YAMLNode) -> Bool {
         let first = bytes(node.range.start, min(node.range.start + 1, file.count)).first
         return first == UInt8(ascii: "[") || first == UInt8(ascii: "{")
     }
 
-    /// Removes elements between brackets, each with one of the separators beside it, and appends others. It rejects comments,
-    /// because a comment between two elements may belong to either of them.
-    private mutating func changeFlow(
-        _ collection: YAMLNode, _ elements: [YAMLNode], _ removed: Set<Int>, _ added: [[UInt8]]
-    ) throws(SourceEditError) {
-        guard let first = elements.first, let last = elements.last else { return }
+    /// - Throws: `SourceEditError` if there is a comment between the brackets: it may belong to the element before or after it.
+    func checkNoComments(in collection: YAMLNode, _ elements: [YAMLNode]) throws(SourceEditError) {
         let starts = elements.map(\.range.start) + [collection.range.end]
         let ends = [collection.range.start + 1] + elements.map(\.range.end)
         guard !zip(ends, starts).contains(where: { bytes($0, $1).contains(UInt8(ascii: "#")) }) else {
@@ -128,6 +135,15 @@ extension SourceEditor {
                 "has a comment between its brackets; move it outside, or write each element on a line of its own"
             )
         }
+    }
+
+    /// Removes elements between brackets, each with one of the separators beside it, and appends others. It rejects comments,
+    /// because a comment between two elements may belong to either of them.
+    private mutating func changeFlow(
+        _ collection: YAMLNode, _ elements: [YAMLNode], _ removed: Set<Int>, _ added: [[UInt8]]
+    ) throws(SourceEditError) {
+        guard let first = elements.first, let last = elements.last else { return }
+        try checkNoComments(in: collection, elements)
         var index = 0
         while index < elements.count {
             guard removed.contains(index) else {
@@ -172,7 +188,7 @@ extension SourceEditor {
         return prefix
     }
 
-    private func indentation(of entry: YAMLNode.Entry) throws(SourceEditError) -> [UInt8] {
+    func indentation(of entry: YAMLNode.Entry) throws(SourceEditError) -> [UInt8] {
         let prefix = bytes(lineStart(entry.keyRange.start), entry.keyRange.start)
         let isExplicit = prefix.drop { $0 == space }.elementsEqual(Array("? ".utf8))
         guard prefix.allSatisfy({ $0 == space }) || isExplicit else {
@@ -183,24 +199,24 @@ extension SourceEditor {
         return prefix.prefix { $0 == space }
     }
 
-    private func pairNode(_ entry: YAMLNode.Entry) -> YAMLNode {
+    func pairNode(_ entry: YAMLNode.Entry) -> YAMLNode {
         YAMLNode(
             entry.value.content,
             range: entry.keyRange.ending(at: max(entry.value.range.end, entry.keyRange.end)))
     }
 
     /// Returns the lines of a pair in block style.
-    private static func lines(_ key: String, _ value: NewValue, indent: [UInt8]) -> [[UInt8]] {
+    static func lines(_ key: String, _ value: NewValue, indent: [UInt8]) -> [[UInt8]] {
         if case .string(let text) = value { return [indent + pair(key, text)] }
         return [indent + quoted(key, as: nil) + [UInt8(ascii: ":")]]
             + (value.pairs ?? []).flatMap { lines($0.key, $0.value, indent: indent + [space, space]) }
     }
 
-    private static func pair(_ key: String, _ value: String) -> [UInt8] {
+    static func pair(_ key: String, _ value: String) -> [UInt8] {
         quoted(key, as: nil) + Array(": ".utf8) + quoted(value, as: nil)
     }
 
-    private static func flow(_ value: NewValue) -> [UInt8] {
+    static func flow(_ value: NewValue) -> [UInt8] {
         if case .string(let text) = value { return quoted(text, as: .doubleQuoted) }
         var text: [UInt8] = [UInt8(ascii: "{")]
         for (index, field) in (value.pairs ?? []).enumerated() {

@@ -29,13 +29,9 @@ package struct SourceEditor: Sendable {
             throw editError(node, "is an empty value without quotes; write \"\" instead")
         }
         expected.replaced[node.range.start] = Array(text.utf8)
-        var text = Self.quoted(text, as: scalar.style)
-        if scalar.style == .literal || scalar.style == .folded,
-            withBytes({ LineBreaks.length(before: node.range.end, in: $0) }) > 0
-        {
-            text += lineBreak(at: node.range.start)
-        }
-        edit(node.range.start, node.range.end, text)
+        // The comment in the header of a block scalar (`|- # why`) stays on the line.
+        let text = Self.quoted(text, as: scalar.style) + headerComment(of: node)
+        edit(node.range.start, contentEnd(of: node), text)
     }
 
     /// Returns the edited file after verifying that it reads as the file before it, with exactly the intended changes.
@@ -107,61 +103,6 @@ package struct SourceEditError: Error, Sendable, Equatable {
     package let problem: String
 }
 
-// The lines around an offset.
-extension SourceEditor {
-    func withBytes<Result>(_ body: (UnsafeRawBufferPointer) -> Result) -> Result {
-        file.bytes.withUnsafeBytes { body($0) }
-    }
-
-    /// Returns the offset of the first byte of a line, after a byte order mark.
-    func lineStart(_ offset: Int) -> Int {
-        withBytes { bytes in
-            let start = LineBreaks.last(before: offset, in: bytes)?.upperBound ?? 0
-            let mark = SourceText.byteOrderMark
-            let hasMark = offset - start >= mark.count && bytes[start...].starts(with: mark)
-            return hasMark ? start + mark.count : start
-        }
-    }
-
-    /// Returns the offset after a line and its line break. The last line of a file may have none.
-    func lineEnd(_ offset: Int) -> (offset: Int, hasBreak: Bool) {
-        withBytes { bytes in
-            // The range of a block scalar ends at the start of the next line.
-            if LineBreaks.length(before: offset, in: bytes) > 0 { return (offset, true) }
-            guard let found = LineBreaks.first(from: offset, in: bytes) else { return (bytes.count, false) }
-            return (found.upperBound, true)
-        }
-    }
-
-    /// Returns the line break of the line at `offset`, or of the line before it if it is the last.
-    func lineBreak(at offset: Int) -> [UInt8] {
-        withBytes { bytes in
-            let found =
-                LineBreaks.first(from: offset, in: bytes) ?? LineBreaks.last(before: offset, in: bytes)
-            return found.map { Array(bytes[$0]) } ?? [lineFeed]
-        }
-    }
-
-    /// Returns the blank lines after an offset that contain tabs, without their line breaks. A plain value that is
-    /// inserted before them would continue on them, with tabs in its indentation.
-    func blankLinesWithTabs(after offset: Int) -> [Range<Int>] {
-        withBytes { bytes in
-            var found: [Range<Int>] = []
-            var start = offset
-            while start < bytes.count {
-                let end = LineBreaks.first(from: start, in: bytes) ?? bytes.count..<bytes.count
-                let line = bytes[start..<end.lowerBound]
-                guard line.allSatisfy({ $0 == space || $0 == tab }) else { break }
-                if line.contains(tab) { found.append(start..<end.lowerBound) }
-                start = end.upperBound
-            }
-            return found
-        }
-    }
-
-    func bytes(_ start: Int, _ end: Int) -> [UInt8] { withBytes { Array($0[start..<max(start, end)]) } }
-}
-
 /// The changes that the edits should make, by the offsets of nodes in the original file.
 struct ExpectedChanges: Sendable {
     /// The new strings, by the start of the old scalar.
@@ -173,10 +114,13 @@ struct ExpectedChanges: Sendable {
     var removedKeys: Set<Int> = []
     /// The added pairs, by the start of the mapping.
     var addedPairs: [Int: [(key: String, value: SourceEditor.NewValue)]] = [:]
+    /// The mappings that replace an empty value, by the start of its key.
+    var filledKeys: [Int: SourceEditor.NewValue] = [:]
 
     /// The number of changes.
     var count: Int {
-        replaced.count + removedKeys.count + removedElements.values.reduce(0) { $0 + $1.count }
+        replaced.count + removedKeys.count + filledKeys.count
+            + removedElements.values.reduce(0) { $0 + $1.count }
             + addedElements.values.reduce(0) { $0 + $1.count } + addedPairs.values.reduce(0) { $0 + $1.count }
     }
 }

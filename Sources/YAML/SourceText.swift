@@ -131,6 +131,11 @@ struct SourceText {
             start: base + start, end: base + max(start, min(end, bytes.count)))
     }
 
+    /// Returns the position of an offset in the file.
+    func position(ofFileOffset offset: Int) -> SourceRange {
+        range(max(0, offset - base), max(0, offset - base))
+    }
+
     func error(_ code: YAMLError.Code, at offset: Int, _ message: String) -> YAMLError {
         error(code, at: range(offset, offset), message)
     }

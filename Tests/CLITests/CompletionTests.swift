@@ -52,6 +52,15 @@ struct PluginCompletionTests {
         try PluginCompletion(help: Self.help) { _ in ["dev", "prod"] }.output(words)
     }
 
+    @Test(arguments: [
+        (["set", "db.yaml", "--from-lit", "a=b"], "--from-lit"), (["status", "--folde=x"], "--folde"),
+        (["status", "--folder", "--x", "-z"], nil), (["status", "--by-key", "--", "--x"], nil),
+        (["set", "--help", "--version"], nil), (["status", "--folder", "x"], nil),
+    ])
+    func findsAnUnknownOption(words: [String], option: String?) throws {
+        #expect(try PluginCompletion(help: Self.help) { _ in [] }.unknownOption(in: words) == option)
+    }
+
     @Test func completesCommandsWithTheirDescriptions() throws {
         #expect(try answer("") == "status\tShow.\nset\tSet values.\nhelp\n:4\n")
         #expect(try answer("st") == "status\tShow.\n:4\n")

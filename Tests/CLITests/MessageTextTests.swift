@@ -20,6 +20,13 @@ struct ShellQuotingTests {
 
     @Test(arguments: ["db", "payments/db.yaml", "vault-transit:transit/k", "--all"])
     func omitsUnnecessaryQuotes(text: String) { #expect(text.shellQuoted == text) }
+
+    @Test(arguments: [
+        ("-x.yaml", "./-x.yaml"), ("-a b", "'./-a b'"), ("-", "-"), ("a/-x", "a/-x"), ("a b", "'a b'"),
+    ])
+    func noProgramTakesAPathForAnOption(path: String, word: String) {
+        #expect(path.shellQuotedPath == word)
+    }
 }
 
 /// ArgumentParser quotes arguments without escaping them.

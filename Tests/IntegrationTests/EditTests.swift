@@ -20,6 +20,27 @@ struct EditTests {
             canary: canary, location: location)
     }
 
+    private static let recipientFile = """
+        version: 1
+        keyID: "vault-transit:transit/sb-offline"
+        keyVersion: "1"
+        algorithm: RSA-OAEP-256
+        fingerprint: sha256:c487621f329464bcb69253417351a53036325953800ec703f9aa9ed289bc6248
+        publicKey: |
+          -----BEGIN PUBLIC KEY-----
+          MIIBojANBgkqhkiG9w0BAQEFAAOCAY8AMIIBigKCAYEAkTNKLpvaiqfV9QcZHmds
+          g2y9atHsqmIZdojwoaTs8nBtDt0bUlI+ljcdpV6RYP2MZMO40E++MauGsjEd+PlW
+          fbiN7aBPCKyGLdXe2a47gsG3FK11A13Od18GhP6vzsaUia00iJ9vR3txiB+MlHpI
+          Vta/JltEQxELIrBojIPb69ViK7q60Mmhrm8iUknDq/9Gv9xsr7a1IiD/wFf6liDh
+          sUl+LviZzBEaEC2HfTF5Vz5q/6ytRRJ0GhKL6rHA72vnXNPN6fasXxYuMIJLYwz4
+          /bymfjj2GFBL/e3g3RYEjp5/hXZLsOxWD2V4lEVgPNXhAw/bON4V7UE7aPv7HL9b
+          vBEVw/fy/EBFimM6H7kvU5CGhKKGRT6z1s2DgL78QH/gkyaokeMcU2JIIxE11gZf
+          NA2MHKAF8yEp15xn+UsaYw4OzRDy1W86YSb0Sd5Li2uC50/4TM6wvQbfpHgagwOa
+          9wXvgzTuo77Sx8jvwjuCdc6HRPqSAJiX1DncqsPEawtPAgMBAAE=
+          -----END PUBLIC KEY-----
+
+        """
+
     private func wrap() async throws -> String {
         let secret =
             "apiVersion: v1\nkind: Secret\nmetadata: {name: db}\nstringData: {password: \(canary), user: app}\n"
@@ -49,6 +70,61 @@ struct EditTests {
                 let text = try? String(contentsOfFile: "/dev/shm/\(name)/values.yaml", encoding: .utf8)
                 return text?.contains(canary) == true
             }
+    }
+
+    /// All succeed, or are told to run again; no value of one that succeeded is missing.
+    @Test func noValueOfConcurrentCommandsIsLost() async throws {
+        _ = try await wrap()
+        let binary = try Settings.required().binary
+        let added = try await withThrowingTaskGroup(of: String?.self) { group in
+            for index in 0..<12 {
+                group.addTask { [file, environment] in
+                    let program = try Program(
+                        binary, ["set", file, "--from-literal", "k\(index)=v"], environment: environment)
+                    let outcome = try await program.outcome()
+                    #expect(outcome.status == 0 || outcome.errors.contains("another process has changed it"))
+                    return outcome.status == 0 ? "k\(index)" : nil
+                }
+            }
+            return try await group.reduce(into: []) { $0 += [$1].compactMap(\.self) }
+        }
+        #expect(!added.isEmpty)
+        for name in added { #expect(try await value(name) == "v") }
+        #expect(try folder.names == ["db.yaml"])
+    }
+
+    /// The command waits for the lock of the folder between the temporary file and its renaming.
+    @Test(arguments: [SIGTERM, SIGINT])
+    func aSignalLeavesNoTemporaryFile(number: Int32) async throws {
+        let before = try await wrap()
+        let lock = open(folder.path, O_RDONLY | O_DIRECTORY)
+        defer { close(lock) }
+        #expect(flock(lock, LOCK_EX) == 0)
+        let program = try Program(
+            try Settings.required().binary, ["set", file, "--from-literal", "user=new"],
+            environment: environment)
+        _ = try await eventually("the temporary file exists") {
+            try folder.names.contains { $0.hasSuffix(".secrets-bridge-tmp") } ? true : nil
+        }
+        program.signal(number)
+        #expect(try await program.outcome(within: .seconds(60)).status == 128 + number)
+        #expect(try folder.names == ["db.yaml"])
+        #expect(try folder.read("db.yaml") == before)
+    }
+
+    @Test func anEntryMayBeNamedTwiceToUnset() async throws {
+        _ = try await wrap()
+        #expect(try await run(["unset", file, "user", "user"]).output == "- user\n")
+    }
+
+    @Test func namesARecipientFileThatIsGivenTwice() async throws {
+        _ = try await wrap()
+        let recipient = try folder.write("r.yaml", Self.recipientFile)
+        let outcome = try await run(
+            ["rewrap", file, "--recipient", recipient, "--recipient", recipient], status: 1)
+        #expect(
+            outcome.errors
+                == "error: \(recipient): is given twice with --recipient; leave out one of the two\n")
     }
 
     @Test func changesOneValueAndNothingElse() async throws {

@@ -18,6 +18,17 @@ struct UsageTests {
             arguments, environment, input: Data(input.utf8), status: status, location: location)
     }
 
+    /// `validate()` misses the value of such an option, and runs first.
+    @Test(arguments: [
+        ["set", "db.yaml", "--from-lit", "a=1"], ["wrap", "-n", "p", "--name", "db", "--from-lit", "a=1"],
+        ["move", "db.yaml", "--nam", "y"], ["wrap", "--nope"],
+    ])
+    func namesAnUnknownOption(arguments: [String]) async throws {
+        let option = arguments.first { ["--from-lit", "--nam", "--nope"].contains($0) } ?? ""
+        let outcome = try await run(arguments, status: 64)
+        #expect(outcome.errors.hasPrefix("error: Unknown option '\(option)'"), "\(outcome.errors)")
+    }
+
     @Test(arguments: [
         ["warp"], ["help", "warp"], ["wrap", "--nope"], ["wrap", "-o", "xml"], ["wrap", "--scope", "galaxy"],
         ["wrap", "-f"], ["wrap", "-w"], ["wrap", "-n", "Payments"], ["wrap", "-", "-f", "-"],

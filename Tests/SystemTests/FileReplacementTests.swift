@@ -56,6 +56,25 @@ struct FileReplacementTests {
         #expect(FileReplacement.unwritableReason(info, for: 1234).hasPrefix("is read-only; run chmod u+w"))
     }
 
+    @Test func namesTheCauseOfAFileThatIsNotWritable() {
+        var info = stat()
+        info.st_uid = 1234
+        info.st_mode = 0o644
+        for user: uid_t in [0, 1000, 1234] {
+            let reason = FileReplacement.unwritableReason(info, for: user, code: EROFS)
+            #expect(reason.hasPrefix("is on a read-only file system"))
+        }
+        #expect(FileReplacement.unwritableReason(info, for: 0, code: EPERM).contains("not permitted"))
+    }
+
+    @Test func doesNotReplaceAPipe() throws {
+        let path = folder.path("pipe")
+        #expect(mkfifo(path, 0o600) == 0)
+        let error = #expect(throws: FileError.self) { try replacing(path) }
+        #expect(error?.reason.hasPrefix("is not a regular file") == true)
+        #expect(try folder.names == ["pipe"])
+    }
+
     @Test(.enabled(if: geteuid() == 0, "needs root to change the owner of a file"))
     func keepsOwnerAndGroup() throws {
         let path = try folder.write("a.yaml", "old")

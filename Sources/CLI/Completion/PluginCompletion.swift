@@ -40,6 +40,15 @@ package struct PluginCompletion {
         return (lines + [":\(directive.rawValue)"]).map { "\($0)\n" }.joined()
     }
 
+    /// Returns a long option that the command of these words does not have, or nil.
+    package func unknownOption(in words: [String]) -> String? {
+        let typed = TypedWords(words, root)
+        return typed.options.sorted().first { name in
+            name.hasPrefix("--") && !["--help", "--version"].contains(name)
+                && typed.command.argument(named: name[...]) == nil
+        }
+    }
+
     private typealias Candidate = (value: String, description: String?)
 
     private func complete(_ words: [String]) -> ([Candidate], Directive) {

@@ -17,16 +17,16 @@ enum EnvelopeEdit {
     private static func changeData(
         of spec: YAMLNode, _ new: EnvelopeFields, with editor: inout SourceEditor
     ) throws(SourceEditError) {
-        let entries = spec["data"]?.entries ?? []
-        guard let data = spec["data"], !entries.isEmpty, !new.data.isEmpty else {
-            // A WrappedSecret without entries has no `data`.
-            guard !new.data.isEmpty || spec["data"] != nil else { return }
-            let fields = new.data.sorted { $0.key < $1.key }.map { ($0.key, $0.value) }
-            try editor.change(
-                pairsOf: spec, removing: ["data"],
-                appending: fields.isEmpty ? [] : [("data", .mapping(fields))])
+        let fields = new.data.sorted { $0.key < $1.key }
+        guard let data = spec.entries?.first(where: { $0.key == "data" }),
+            let entries = data.value.entries, !entries.isEmpty
+        else {
+            // A WrappedSecret without entries may have no `data`.
+            guard !fields.isEmpty else { return }
+            try editor.set("data", of: spec, to: .mapping(fields.map { ($0.key, $0.value) }))
             return
         }
+        guard !fields.isEmpty else { return try editor.removePairs(of: data) }
         for entry in entries {
             if let value = new.data[entry.key] { try editor.replace(entry.value, with: value) }
         }
@@ -34,7 +34,7 @@ enum EnvelopeEdit {
         let (added, removed) = (Set(new.data.keys).subtracting(old), old.subtracting(new.data.keys))
         guard !added.isEmpty || !removed.isEmpty else { return }
         try editor.change(
-            pairsOf: data, removing: removed,
+            pairsOf: data.value, removing: removed,
             appending: added.sorted().map { ($0, .string(new.data[$0] ?? "")) })
     }
 }

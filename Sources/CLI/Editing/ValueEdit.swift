@@ -109,7 +109,7 @@ package struct ValueEdit: Sendable {
             throw InputError(
                 opened.location,
                 "\(quoted(key.keyID)) is the key of a recipient file but not a recipient; add it first: secrets-bridge rewrap "
-                    + "--recipient FILE \(opened.file.path.shellQuoted)")
+                    + "--recipient FILE \(opened.file.path.shellQuotedPath)")
         }
         let unlisted = rule?.recipients?.unlisted(recipients.map(\.keyID)) ?? []
         for recipient in recipients where !unlisted.contains(recipient.keyID) {
@@ -124,7 +124,7 @@ package struct ValueEdit: Sendable {
                         + "new values; configure it as well (SB_KMS_BACKEND takes a list), "
                         + (recipient.usesPublicKey ? "give its recipient file (--recipient), " : "")
                         + "or remove the recipient first: secrets-bridge rewrap --remove-recipient \(recipient.keyID.shellQuoted) "
-                        + opened.file.path.shellQuoted
+                        + opened.file.path.shellQuotedPath
                 )
             }
             add(keys.all[index])

@@ -16,6 +16,7 @@ struct EnvelopeRegion {
     let fields: [String: Lines]
     /// The comments on these lines. Key ids, names of entries and ciphertexts contain no `#`.
     let comments: [[UInt8]]
+    private let contents: SharedSecret
 
     /// Returns nil if the layout has no such lines.
     init?(of document: WrappedSecretDocument, in file: WrappedSecretFile) {
@@ -31,6 +32,7 @@ struct EnvelopeRegion {
         }
         guard fields["recipients"] != nil, fields["mac"] != nil else { return nil }
         self.fields = fields
+        contents = file.contents
         comments = Self.fieldNames.compactMap { fields[$0]?.text }.joined().split(separator: lineFeed)
             .compactMap {
                 line in line.firstIndex(of: UInt8(ascii: "#")).map { Array(line[$0...]) }
@@ -41,25 +43,27 @@ struct EnvelopeRegion {
         guard start < end, end <= bytes.count else { return nil }
         let lineStart = bytes[..<start].lastIndex(of: lineFeed).map { $0 + 1 } ?? 0
         guard bytes[lineStart..<start].allSatisfy({ $0 == UInt8(ascii: " ") }) else { return nil }
-        // A block scalar ends after its line break.
-        var lineEnd = end
-        if bytes[end - 1] != lineFeed {
-            guard let found = bytes[end...].firstIndex(of: lineFeed) else { return nil }
-            let rest = bytes[end..<found].filter { !" \t\r,".utf8.contains($0) }
-            guard rest.isEmpty || rest.first == UInt8(ascii: "#") else { return nil }
-            lineEnd = found + 1
-        }
+        // libyaml ends a block scalar after the blank lines that follow it. They are not part of the value.
+        let end = bytes[start..<end].lastIndex { !" \t\r\n".utf8.contains($0) }.map { $0 + 1 } ?? end
+        guard let found = bytes[end...].firstIndex(of: lineFeed) else { return nil }
+        let rest = bytes[end..<found].filter { !" \t\r,".utf8.contains($0) }
+        guard rest.isEmpty || rest.first == UInt8(ascii: "#") else { return nil }
+        let lineEnd = found + 1
         return Lines(range: lineStart..<lineEnd, text: Array(bytes[lineStart..<lineEnd]))
     }
 
-    /// All lines together, or nil if there are others between them.
+    /// All lines together, with blank lines between them, or nil if there are others.
     var block: Lines? {
-        let lines = fields.values.sorted { $0.range.lowerBound < $1.range.lowerBound }
-        guard let first = lines.first, let last = lines.last,
-            zip(lines, lines.dropFirst()).allSatisfy({ $0.range.upperBound == $1.range.lowerBound })
-        else { return nil }
-        return Lines(
-            range: first.range.lowerBound..<last.range.upperBound, text: Array(lines.map(\.text).joined()))
+        let ranges = fields.values.map(\.range).sorted { $0.lowerBound < $1.lowerBound }
+        guard let first = ranges.first, let last = ranges.last else { return nil }
+        return contents.bytes.withUnsafeBytes { bytes in
+            for (range, next) in zip(ranges, ranges.dropFirst()) {
+                guard bytes[range.upperBound..<next.lowerBound].allSatisfy({ " \t\r\n".utf8.contains($0) })
+                else { return nil }
+            }
+            let range = first.lowerBound..<last.upperBound
+            return Lines(range: range, text: Array(bytes[range]))
+        }
     }
 
     /// Returns the side whose comments the merged region has, or nil if both sides changed them.

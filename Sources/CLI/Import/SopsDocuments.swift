@@ -152,7 +152,7 @@ package struct SopsDocuments: Sendable {
         throw InputError(
             path,
             "\(quoted(innerPath(of: node, at: key))) is nested in \(quoted(key)), and a Secret has one level of names; move it to "
-                + "the top with sops edit, or import the file as the value of one entry: sops -d \(path.shellQuoted) | "
+                + "the top with sops edit, or import the file as the value of one entry: sops -d \(path.shellQuotedPath) | "
                 + "secrets-bridge wrap -n NAMESPACE --name NAME --from-file ENTRY=/dev/stdin")
     }
 

@@ -64,7 +64,7 @@ package struct SopsProgram: Sendable {
             throw InputError(
                 "cannot decrypt \(path): sops ended with \(completion.exitCode)"
                     + (lines.isEmpty ? "" : ", for the reason in its messages above")
-                    + "; sops -d \(path.shellQuoted) has to succeed first")
+                    + "; sops -d \(path.shellQuotedPath) has to succeed first")
         }
         return completion.output
     }
@@ -76,7 +76,7 @@ package struct SopsProgram: Sendable {
         if name.hasSuffix(".json") || name.hasSuffix(".env") { return "json" }
         throw InputError(
             path,
-            "is none of .yaml, .yml, .json and .env, so sops decrypts it to one value; wrap that: sops -d \(path.shellQuoted) | "
+            "is none of .yaml, .yml, .json and .env, so sops decrypts it to one value; wrap that: sops -d \(path.shellQuotedPath) | "
                 + "secrets-bridge wrap -n NAMESPACE --name NAME --from-file ENTRY=/dev/stdin")
     }
 

@@ -77,6 +77,13 @@ package struct WrappedSecretFile: Sendable {
         guard !documents.isEmpty else {
             throw InputError(path, Self.noWrappedSecretMessage)
         }
+        if found.count > 1, Set(found.map { documents[$0].qualifiedName }).count == 1 {
+            let places = found.map { "\(documents[$0].node.range.line)" }.listed(limit: 10)
+            throw InputError(
+                path,
+                "contains \(found.count) WrappedSecrets \(documents[found[0]].qualifiedName), at the lines \(places), of which "
+                    + "kubectl apply keeps only the last; rename or remove the others")
+        }
         let names = documents.map(\.qualifiedName).listed(limit: 10)
         throw InputError(path, "contains the WrappedSecrets \(names); select one with \(options)")
     }

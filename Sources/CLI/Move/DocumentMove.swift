@@ -130,8 +130,7 @@ package struct DocumentMove: Sendable {
         if let node = metadata["namespace"], document.object.metadata.namespace != nil {
             try editor.replace(node, with: namespace)
         } else {
-            try editor.change(
-                pairsOf: metadata, removing: ["namespace"], appending: [("namespace", .string(namespace))])
+            try editor.set("namespace", of: metadata, to: .string(namespace))
         }
     }
 
@@ -146,16 +145,12 @@ package struct DocumentMove: Sendable {
             // It is the default.
             return
         } else if let metadata, metadata.entries?.isEmpty == false {
-            try editor.change(
-                pairsOf: metadata, removing: ["name"], appending: [("name", .string(secretName))])
+            try editor.set("name", of: metadata, to: .string(secretName))
         } else if let template, template.entries?.isEmpty == false {
-            try editor.change(
-                pairsOf: template, removing: ["metadata"],
-                appending: [("metadata", .mapping([("name", secretName)]))])
+            try editor.set("metadata", of: template, to: .mapping([("name", secretName)]))
         } else {
-            try editor.change(
-                pairsOf: spec, removing: ["template"],
-                appending: [("template", .nested([("metadata", .mapping([("name", secretName)]))]))])
+            try editor.set(
+                "template", of: spec, to: .nested([("metadata", .mapping([("name", secretName)]))]))
         }
     }
 

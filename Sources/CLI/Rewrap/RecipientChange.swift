@@ -64,12 +64,10 @@ enum RecipientEdit {
                 try editor.replace(wrappedKey, with: new.wrappedKey)
             }
             guard new.algorithm != old.algorithm else { continue }
-            if let algorithm = node["algorithm"], let name = new.algorithm {
-                try editor.replace(algorithm, with: name)
+            if let name = new.algorithm {
+                try editor.set("algorithm", of: node, to: .string(name))
             } else {
-                try editor.change(
-                    pairsOf: node, removing: ["algorithm"],
-                    appending: new.algorithm.map { [("algorithm", .string($0))] } ?? [])
+                try editor.change(pairsOf: node, removing: ["algorithm"], appending: [])
             }
         }
     }

@@ -8,6 +8,11 @@ extension String {
             !isEmpty && utf8.allSatisfy { $0.isASCIILetterOrDigit || "-_./:=@,+".utf8.contains($0) }
         return isPlain ? self : "'" + unicodeScalars.map { $0 == "'" ? "'\\''" : String($0) }.joined() + "'"
     }
+
+    /// The path of a file as one word of a shell command that no program takes for an option: `./-x.yaml`.
+    package var shellQuotedPath: String {
+        (hasPrefix("-") && self != "-" ? "./\(self)" : self).shellQuoted
+    }
 }
 
 /// Escapes the arguments that ArgumentParser's messages quote.

@@ -86,6 +86,21 @@ package struct SecretWrapper: Sendable {
         }
     }
 
+    /// Checks that the WrappedSecrets can be applied together, and edited in one file.
+    ///
+    /// - Throws: `InputError` if two of them have one name and namespace.
+    package static func checkNames(of prepared: [Prepared]) throws(InputError) {
+        var sources: [String: String] = [:]
+        for secret in prepared {
+            let name = (secret.namespace.map { "\($0)/" } ?? "") + secret.input.name
+            guard let other = sources.updateValue(secret.input.source, forKey: name) else { continue }
+            throw InputError(
+                secret.input.source,
+                "Secret \(name) is also at \(other), and kubectl apply would keep only the last one; rename one or leave it "
+                    + "out")
+        }
+    }
+
     /// Encrypts the entries under a new data key.
     ///
     /// - Throws: `InputError` if the KMS generates no data key.

@@ -1,0 +1,82 @@
+import Foundation
+import TestSupport
+import Testing
+
+@testable import Cryptography
+@testable import System
+
+/// Several writers of one file. Each that was acknowledged has its effect in the end.
+struct ConcurrentReplacementTests {
+    private let folder: TemporaryFolder
+
+    init() throws { folder = try TemporaryFolder() }
+
+    /// Replaces a file if it is unchanged since it was read, as a command does, and again until it succeeds.
+    private static func append(_ line: String, to path: String) throws {
+        while true {
+            guard let fingerprint = FileFingerprint(path: path) else { continue }
+            let text = try String(contentsOfFile: path, encoding: .utf8) + line
+            do throws(FileError) {
+                return try FileReplacement.replace(
+                    path, with: SecretBytes(copying: text.utf8), unchangedSince: fingerprint)
+            } catch {
+                guard error.reason.contains("another process has changed it") else { throw error }
+            }
+        }
+    }
+
+    @Test func noAcknowledgedReplacementIsLost() throws {
+        let path = try folder.write("a.yaml", "")
+        let problems = Locked<[String]>([])
+        DispatchQueue.concurrentPerform(iterations: 8) { thread in
+            for count in 0..<50 {
+                do {
+                    try Self.append("\(thread)-\(count)\n", to: path)
+                } catch {
+                    problems.withLock { $0.append("\(error)") }
+                }
+            }
+        }
+        #expect(problems.withLock { $0 } == [])
+        let lines = try folder.read("a.yaml").split(separator: "\n").map(String.init)
+        #expect(Set(lines).count == 8 * 50)
+        #expect(lines.count == 8 * 50)
+        #expect(try folder.names == ["a.yaml"])
+    }
+
+    @Test func oneOfSeveralWritersCreatesANewFile() throws {
+        for round in 0..<100 {
+            let name = "\(round).yaml"
+            let outputs = try (0..<8).map { _ in
+                try OutputFile(folder.path(name), permissions: .byUmask)
+            }
+            let winners = Locked<[Int]>([])
+            DispatchQueue.concurrentPerform(iterations: outputs.count) { index in
+                guard (try? outputs[index].write(SecretBytes(copying: "\(index)".utf8))) != nil else {
+                    return
+                }
+                winners.withLock { $0.append(index) }
+            }
+            let winner = winners.withLock { $0 }
+            #expect(winner.count == 1)
+            #expect(try folder.read(name) == winner.first.map { "\($0)" })
+        }
+        #expect(try folder.names.count == 100)
+    }
+
+    @Test func reportsAFolderThatAnotherProcessKeepsLocked() throws {
+        let path = try folder.write("a.yaml", "old")
+        let descriptor = open(folder.path, O_RDONLY | O_DIRECTORY)
+        defer { close(descriptor) }
+        #expect(flock(descriptor, LOCK_EX) == 0)
+        let error = #expect(throws: FileError.self) {
+            try FileLock.withFolderLock(for: path, named: "a.yaml", timeout: .milliseconds(30)) {
+                () throws(FileError) in Issue.record("the lock was not respected")
+            }
+        }
+        #expect(error?.reason.contains("another process holds the lock of its folder") == true)
+        #expect(flock(descriptor, LOCK_UN) == 0)
+        let result = try FileLock.withFolderLock(for: path, named: "a.yaml") { () throws(FileError) in 1 }
+        #expect(result == 1)
+    }
+}
