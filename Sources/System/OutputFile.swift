@@ -86,7 +86,7 @@ package struct OutputFile: Sendable {
         do throws(FileError) {
             try contents.write(to: file, path)
             guard fsync(file) == 0 else { throw .lastSystemError(path) }
-            guard try Self.name(temporary, path) else {
+            guard try Self.rename(temporary, toNew: path) else {
                 throw FileError(
                     path: path,
                     reason: "another process created it in the meantime; it was not changed, run this again")
@@ -100,7 +100,7 @@ package struct OutputFile: Sendable {
     /// Gives a temporary file its name, unless something has that name. rename(2) would replace it.
     ///
     /// - Returns: false if something has that name.
-    private static func name(_ temporary: String, _ path: String) throws(FileError) -> Bool {
+    static func rename(_ temporary: String, toNew path: String) throws(FileError) -> Bool {
         if sb_rename_without_replacing(temporary, path) == 0 { return true }
         if errno == EEXIST { return false }
         // NFS has links in its place.
@@ -112,7 +112,7 @@ package struct OutputFile: Sendable {
         // A file system without links; another machine may still create the file between the check and the rename.
         return try FileLock.withFolderLock(for: withFolder(path), named: path) { () throws(FileError) in
             guard case .missing = try FileKind(of: path) else { return false }
-            guard rename(temporary, path) == 0 else { throw .lastSystemError(path) }
+            guard Glibc.rename(temporary, path) == 0 else { throw .lastSystemError(path) }
             return true
         }
     }

@@ -78,12 +78,6 @@ package enum TerminationSignals {
         return number == 0 ? nil : number
     }
 
-    /// Forgets the signals that were received, for tests.
-    static func forgetReceived() {
-        first.store(0, ordering: .sequentiallyConsistent)
-        firstDeferred.store(0, ordering: .sequentiallyConsistent)
-    }
-
     /// Installs handlers that record these signals. An ignored signal (`nohup`, `&`) stays ignored.
     package static func startRecording() {
         record(all)
@@ -104,8 +98,8 @@ package enum TerminationSignals {
 
     private static let deferral = Locked(Deferral())
 
-    /// Runs `body` to its end, even if one of these signals or SIGQUIT is received, which takes effect afterwards. Several threads
-    /// may call it at once, and a body may call it again: the signal takes effect when the last of them has ended.
+    /// Runs `body` to its end, even if one of these signals or SIGQUIT is received, which takes effect afterwards. Several
+    /// threads may call it at once, and a body may call it again: the signal takes effect when the last of them has ended.
     package static func deferring<Value, Failure: Error>(
         _ body: () throws(Failure) -> Value
     ) throws(Failure) -> Value {

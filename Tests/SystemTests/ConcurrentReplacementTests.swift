@@ -1,4 +1,5 @@
 import Foundation
+import Synchronization
 import TestSupport
 import Testing
 
@@ -62,6 +63,25 @@ struct ConcurrentReplacementTests {
             #expect(try folder.read(name) == winner.first.map { "\($0)" })
         }
         #expect(try folder.names.count == 100)
+    }
+
+    /// Both writers have their temporary file, and rename it at the same moment.
+    @Test func oneOfTwoTemporaryFilesGetsANewName() throws {
+        for round in 0..<1000 {
+            let target = folder.path("\(round).yaml")
+            for index in 0..<2 { try folder.write("\(round).\(index)", "\(index)") }
+            let (ready, winners) = (Atomic<Int>(0), Locked<[Int]>([]))
+            DispatchQueue.concurrentPerform(iterations: 2) { index in
+                ready.add(1, ordering: .sequentiallyConsistent)
+                // Each waits for the other, but not for ever: there may be one thread only.
+                for _ in 0..<1_000_000 where ready.load(ordering: .sequentiallyConsistent) < 2 {}
+                let isRenamed = try? OutputFile.rename(folder.path("\(round).\(index)"), toNew: target)
+                if isRenamed == true { winners.withLock { $0.append(index) } }
+            }
+            let winner = winners.withLock { $0 }
+            try #require(winner.count == 1)
+            #expect(try folder.read("\(round).yaml") == "\(winner[0])")
+        }
     }
 
     @Test func reportsAFolderThatAnotherProcessKeepsLocked() throws {

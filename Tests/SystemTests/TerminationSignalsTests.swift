@@ -1,3 +1,4 @@
+import Dispatch
 import Glibc
 import Synchronization
 import Testing
@@ -5,22 +6,53 @@ import Testing
 @testable import System
 
 /// The number of times that the handler of a test was called.
-private let quits = Atomic<Int>(0)
+private let calls = Atomic<Int>(0)
+private var callCount: Int { calls.load(ordering: .sequentiallyConsistent) }
 
+/// Each test has a process of its own: other tests replace files, which defers the signals of their process.
 struct TerminationSignalsTests {
+    /// The exit code of a process that found what is expected.
+    private static let passed: Int32 = 7
+
     /// Ctrl-\ must not leave a temporary file with plaintext.
-    @Test func aQuitWaitsForTheEndOfAWrite() {
-        let previous = signal(SIGQUIT) { _ in quits.add(1, ordering: .sequentiallyConsistent) }
-        defer { signal(SIGQUIT, previous) }
-        let during = TerminationSignals.deferring {
-            raise(SIGQUIT)
-            return quits.load(ordering: .sequentiallyConsistent)
+    @Test func aQuitWaitsForTheEndOfAWrite() async {
+        await #expect(processExitsWith: .exitCode(Self.passed)) {
+            signal(SIGQUIT) { _ in calls.add(1, ordering: .sequentiallyConsistent) }
+            let during = TerminationSignals.deferring {
+                raise(SIGQUIT)
+                return callCount
+            }
+            let isRecorded =
+                TerminationSignals.received == SIGQUIT && TerminationSignals.deferredSignal == SIGQUIT
+            exit(during == 0 && isRecorded && callCount == 1 ? Self.passed : 1)
         }
-        let received = (TerminationSignals.received, TerminationSignals.deferredSignal)
-        TerminationSignals.forgetReceived()
-        #expect(during == 0)
-        #expect(received.0 == SIGQUIT)
-        #expect(received.1 == SIGQUIT)
-        #expect(quits.load(ordering: .sequentiallyConsistent) == 1)
+    }
+
+    /// `rewrap` replaces files in several threads. The first to end must not restore the handlers under the others, nor the last
+    /// one those that the first had installed.
+    @Test func aSignalWaitsForTheLastOfSeveralThreads() async {
+        await #expect(processExitsWith: .exitCode(Self.passed)) {
+            signal(SIGTERM) { _ in calls.add(1, ordering: .sequentiallyConsistent) }
+            let (hasBegun, mayEnd, hasEnded) = (
+                DispatchSemaphore(value: 0), DispatchSemaphore(value: 0), DispatchSemaphore(value: 0)
+            )
+            let code = startThread {
+                TerminationSignals.deferring {
+                    hasBegun.signal()
+                    mayEnd.wait()
+                }
+                hasEnded.signal()
+            }
+            hasBegun.wait()
+            let during = TerminationSignals.deferring {
+                mayEnd.signal()
+                hasEnded.wait()
+                raise(SIGTERM)
+                return callCount
+            }
+            let after = callCount
+            raise(SIGTERM)
+            exit(code == 0 && during == 0 && after == 1 && callCount == 2 ? Self.passed : 1)
+        }
     }
 }
