@@ -70,7 +70,8 @@ struct ConcurrentReplacementTests {
         for round in 0..<1000 {
             let target = folder.path("\(round).yaml")
             for index in 0..<2 { try folder.write("\(round).\(index)", "\(index)") }
-            let (ready, winners) = (Atomic<Int>(0), Locked<[Int]>([]))
+            let ready = Atomic<Int>(0)
+            let winners = Locked<[Int]>([])
             DispatchQueue.concurrentPerform(iterations: 2) { index in
                 ready.add(1, ordering: .sequentiallyConsistent)
                 // Each waits for the other, but not for ever: there may be one thread only.
