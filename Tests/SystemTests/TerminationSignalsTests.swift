@@ -14,9 +14,17 @@ struct TerminationSignalsTests {
     /// The exit code of a process that found what is expected.
     private static let passed: Int32 = 7
 
+    /// The threads of libdispatch block signals, and `raise` signals the calling thread.
+    private static func receiveSignals() {
+        var signals = sigset_t()
+        sigfillset(&signals)
+        pthread_sigmask(SIG_UNBLOCK, &signals, nil)
+    }
+
     /// Ctrl-\ must not leave a temporary file with plaintext.
     @Test func aQuitWaitsForTheEndOfAWrite() async {
         await #expect(processExitsWith: .exitCode(Self.passed)) {
+            Self.receiveSignals()
             signal(SIGQUIT) { _ in calls.add(1, ordering: .sequentiallyConsistent) }
             let during = TerminationSignals.deferring {
                 raise(SIGQUIT)
@@ -32,6 +40,7 @@ struct TerminationSignalsTests {
     /// one those that the first had installed.
     @Test func aSignalWaitsForTheLastOfSeveralThreads() async {
         await #expect(processExitsWith: .exitCode(Self.passed)) {
+            Self.receiveSignals()
             signal(SIGTERM) { _ in calls.add(1, ordering: .sequentiallyConsistent) }
             let (hasBegun, mayEnd, hasEnded) = (
                 DispatchSemaphore(value: 0), DispatchSemaphore(value: 0), DispatchSemaphore(value: 0)
