@@ -38,4 +38,30 @@ struct InputLimitTests {
         #expect(try read(nodes).count == 1)
         #expect(readError(nodes + nodes)?.code == .badAlias)
     }
+
+    /// Each tagged node would have a copy of the prefix.
+    @Test func rejectsALongPrefixOfTags() throws {
+        func text(_ count: Int) -> String { "%TAG !e! tag:\(scalar(count))\n---\na: !e!x b\n" }
+        #expect(try read(text(100)).count == 1)
+        let error = readError(text(300))
+        #expect(error?.code == .syntax)
+        #expect(error?.message == "a %TAG directive has more than 256 bytes; write the tags out")
+        #expect(readError("a: b\n...\n" + text(300))?.line == 3)
+    }
+
+    /// libyaml ends lines at these characters too, so that many directives can be on one line of other programs.
+    @Test(arguments: ["\r", "\r\n", "\u{85}", "\u{2028}", "\u{2029}"])
+    func countsDirectivesBetweenAllLineBreaks(lineBreak: String) throws {
+        func text(_ count: Int) -> String {
+            (0..<count).map { "%TAG !h\($0)! tag:h\($0):\(lineBreak)" }.joined()
+                + "---\(lineBreak)a: !h0!x v\(lineBreak)"
+        }
+        #expect(try read(text(LineIndex.maximumTagDirectives)).count == 1)
+        #expect(
+            readError(text(LineIndex.maximumTagDirectives + 1))?.message.contains("%TAG directives") == true)
+        // The limit is per document.
+        #expect(try read(String(repeating: text(40) + "...\(lineBreak)", count: 4)).count == 4)
+        #expect(
+            readError("a: b\(lineBreak)...\(lineBreak)%TAG !e! tag:\(scalar(300))\n---\nc")?.code == .syntax)
+    }
 }
