@@ -5,17 +5,18 @@ extension YAMLReader {
     /// Returns the texts that are values of a field anywhere in a file.
     ///
     /// Unlike `documents`, it also reads a file with a key that occurs twice, and one with a syntax error up to the error:
-    /// other programs may accept such a file, or the part before the error.
-    package static func values(ofField name: String, in file: borrowing SecretBytes) -> Set<String> {
+    /// other programs may accept such a file, or the part before the error. Returns nil for a file that nests deeper than
+    /// `documents` reads it: the time of libyaml is quadratic in the depth.
+    package static func values(ofField name: String, in file: borrowing SecretBytes) -> Set<String>? {
         file.withUnsafeBytes { bytes in
             var scan = FieldScan(name)
             guard let text = try? SourceText(bytes, name: "") else { return [] }
             let events = LibYAMLParser(text)
-            while let event = try? events.next() {
+            while !scan.isTooDeep, let event = try? events.next() {
                 if case .streamEnd = event.kind { break }
                 scan.advance(event)
             }
-            return scan.values
+            return scan.isTooDeep ? nil : scan.values
         }
     }
 }
@@ -31,6 +32,7 @@ private struct FieldScan {
     private let name: String
     private(set) var values: Set<String> = []
     private var open: [Collection] = []
+    var isTooDeep: Bool { open.count > NodeComposer.maximumDepth }
     /// The texts of scalars with anchors.
     private var anchors: [String: String] = [:]
     /// Longer texts are neither keys nor values that are searched.

@@ -48,7 +48,7 @@ package enum ManifestFile {
     /// for example, accepts a key that occurs twice, and reads the documents before a syntax error.
     static func mayHaveObject(of kinds: [String], in contents: SharedSecret) -> Bool {
         kinds.contains { declaresKind($0, in: contents) }
-            || !YAMLReader.values(ofField: "kind", in: contents.bytes).isDisjoint(with: kinds)
+            || YAMLReader.values(ofField: "kind", in: contents.bytes)?.isDisjoint(with: kinds) != true
     }
 
     static func contains(_ word: [UInt8], in bytes: UnsafeRawBufferPointer) -> Bool {
