@@ -19,7 +19,11 @@ struct EnvelopeRegion {
 
     /// Returns nil if the layout has no such lines.
     init?(of document: WrappedSecretDocument, in file: WrappedSecretFile) {
-        guard let entries = document.node["spec"]?.entries else { return nil }
+        // Many WrappedSecrets can have an alias of one spec, whose lines are not theirs.
+        guard !document.node.isAlias,
+            let spec = document.node.entries?.first(where: { $0.key == "spec" }),
+            !spec.isMerged, !spec.value.isAlias, let entries = spec.value.entries
+        else { return nil }
         var fields: [String: Lines] = [:]
         for entry in entries where Self.fieldNames.contains(entry.key) {
             guard !entry.isMerged, !entry.value.isAlias,
@@ -39,8 +43,9 @@ struct EnvelopeRegion {
 
     private static func lines(_ start: Int, _ end: Int, in bytes: UnsafeRawBufferPointer) -> Lines? {
         guard start < end, end <= bytes.count else { return nil }
-        let lineStart = bytes[..<start].lastIndex(of: lineFeed).map { $0 + 1 } ?? 0
-        guard bytes[lineStart..<start].allSatisfy({ $0 == UInt8(ascii: " ") }) else { return nil }
+        // The search ends at the first character that is no space: a whole file can be one line.
+        let lineStart = bytes[..<start].lastIndex { $0 != UInt8(ascii: " ") }.map { $0 + 1 } ?? 0
+        guard lineStart == 0 || bytes[lineStart - 1] == lineFeed else { return nil }
         // A block scalar ends after its line break.
         var lineEnd = end
         if bytes[end - 1] != lineFeed {
