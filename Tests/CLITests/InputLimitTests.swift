@@ -38,6 +38,34 @@ struct InputLimitTests {
                 == "w.json:1:1: spec.data of WrappedSecret db has 1025 items; at most 1024 are expected")
     }
 
+    private func sealedSecret(values: Int, templates: Int) -> String {
+        let values = (0..<values).map { #""v\#($0)":"AAAA""# }.joined(separator: ",")
+        let templates = (0..<templates).map { #""t\#($0)":"x""# }.joined(separator: ",")
+        return
+            #"{"apiVersion":"bitnami.com/v1alpha1","kind":"SealedSecret","metadata":{"name":"a","namespace":"b"},"#
+            + #""spec":{"encryptedData":{\#(values)},"template":{"data":{\#(templates)}}}}"#
+    }
+
+    private func sealedProblem(_ manifest: String) -> String? {
+        errorMessage { () throws(InputError) in
+            try ManifestFile.documents(in: secretBytes(manifest), source: "s.json").map {
+                node throws(InputError) in
+                try SealedSecretDocument(node, source: "s.json")
+            }
+        }
+    }
+
+    /// Each value takes milliseconds of RSA for each key.
+    @Test func refusesASealedSecretWithTooManyParts() {
+        #expect(sealedProblem(sealedSecret(values: 1024, templates: 64)) == nil)
+        #expect(
+            sealedProblem(sealedSecret(values: 1025, templates: 0))?
+                .hasSuffix(": spec.encryptedData has 1025 items; at most 1024 are expected") == true)
+        #expect(
+            sealedProblem(sealedSecret(values: 1, templates: 65))?
+                .hasSuffix(": spec.template.data has 65 items; at most 64 are expected") == true)
+    }
+
     /// The search for another kind ends where the nodes end too. kubectl may read what is below.
     @Test(arguments: ["[", "{a: ", "- ", "? "])
     func reportsAFileThatNestsTooDeepForASearch(opening: String) async throws {
@@ -46,5 +74,27 @@ struct InputLimitTests {
             reading: [try folder.write("deep.yaml", text)],
             .init(allowsNone: true, allowsPlaintext: false))
         #expect(files.problems.count == 1)
+    }
+
+    /// Merge keys place one value in many Secrets, and the text after it is searched for each.
+    @Test func notesACommentAfterASharedValueOnce() throws {
+        let text = """
+            apiVersion: v1
+            kind: List
+            items:
+            - apiVersion: v1
+              kind: Secret
+              metadata: {name: a}
+              stringData: &x
+                k: v   # c
+            - {apiVersion: v1, kind: Secret, metadata: {name: b}, stringData: {<<: *x}}
+            - {apiVersion: v1, kind: Secret, metadata: {name: c}, stringData: *x}
+            """
+        let secrets = try SecretManifestReader.secrets(in: secretBytes(text), source: "s.yaml")
+        #expect(secrets.map(\.name) == ["a", "b", "c"])
+        #expect(
+            secrets.map(\.commentNotes) == [
+                ["s.yaml:8:8: the value of k ends before a comment; quote it if # is part of it"], [], [],
+            ])
     }
 }
