@@ -97,4 +97,26 @@ struct InputLimitTests {
                 ["s.yaml:8:8: the value of k ends before a comment; quote it if # is part of it"], [], [],
             ])
     }
+
+    /// Short lines take many times their size as lines of a script.
+    @Test func doesNotCompareTheLinesOfLargeTexts() {
+        let lines = String(repeating: "a\n", count: 600_000)
+        func diff(_ old: String, _ new: String) -> [String] {
+            UnifiedDiff(from: SharedSecret(copying: old.utf8), to: SharedSecret(copying: new.utf8)).lines
+        }
+        #expect(diff(lines, lines) == [])
+        #expect(diff(lines, lines + "b\n") == ["the texts differ, and are too large to compare by lines"])
+        let long = String(repeating: "a", count: 5 << 20)
+        #expect(diff(long, long + "b") == ["the texts differ, and are too large to compare by lines"])
+    }
+
+    /// One long name would give its width to all lines.
+    @Test func limitsTheWidthOfAColumn() {
+        var table = TextTable(["NAME", "READY"])
+        table.add(["a", "True"])
+        table.add([String(repeating: "n", count: 300), "False"])
+        let lines = table.lines
+        #expect(lines[1] == "a" + String(repeating: " ", count: 255) + "True")
+        #expect(lines[2] == String(repeating: "n", count: 300) + "   False")
+    }
 }
