@@ -98,6 +98,44 @@ struct InputLimitTests {
             ])
     }
 
+    private func argumentProblem(_ add: (inout SecretArguments) throws(InputError) -> Void) -> String? {
+        errorMessage { () throws(InputError) in
+            var arguments = SecretArguments()
+            try add(&arguments)
+        }
+    }
+
+    @Test func refusesAFolderWithTooManyFiles() throws {
+        for index in 0..<1025 { try folder.write("many/f\(index)", "") }
+        let problem = argumentProblem { arguments throws(InputError) in
+            try arguments.addFile(folder.path("many"))
+        }
+        #expect(
+            problem
+                == "--from-file: the folder \(folder.path("many")) has 1025 files; a Secret has at most 1024 entries"
+        )
+    }
+
+    @Test func refusesValuesThatAreLargerThanASecret() throws {
+        for name in ["a", "b", "c"] {
+            try folder.write("large/\(name)", String(repeating: "x", count: 2 << 20))
+        }
+        let problem = argumentProblem { arguments throws(InputError) in
+            try arguments.addFile(folder.path("large"))
+        }
+        #expect(
+            problem?.hasSuffix("/c: the values have more than 4 MiB in all; a Secret holds 1 MiB") == true)
+    }
+
+    /// Each line would have a note.
+    @Test func refusesAnEnvironmentFileWithTooManyLines() throws {
+        let path = try folder.write("env", (0..<1025).map { "K\($0)\n" }.joined())
+        let problem = argumentProblem { arguments throws(InputError) in
+            try arguments.addEnvFile(path) { _ in nil }
+        }
+        #expect(problem == "\(path):1025: a Secret has at most 1024 entries")
+    }
+
     /// Short lines take many times their size as lines of a script.
     @Test func doesNotCompareTheLinesOfLargeTexts() {
         let lines = String(repeating: "a\n", count: 600_000)
