@@ -4,7 +4,7 @@ import System
 /// An error in the user's input, as one line: the place, the problem and the remedy.
 ///
 /// The text never contains a secret value. Names from files are quoted as found, with invisible characters escaped.
-package struct InputError: Error, Equatable, Sendable, CustomStringConvertible {
+package struct InputError: Error, Hashable, Sendable, CustomStringConvertible {
     package let description: String
     /// True if the command line itself is wrong, which exits with code 64.
     package let isUsage: Bool

@@ -12,6 +12,14 @@
 #include <sys/xattr.h>
 #include <unistd.h>
 
+/// Declared only for GNU extensions, which Swift's importer does not ask for.
+extern void *memmem(const void *text, size_t text_length, const void *part, size_t part_length);
+
+/// Returns whether a text contains other bytes, in a time that is linear for any of both.
+static inline int sb_contains(const void *text, size_t text_length, const void *part, size_t part_length) {
+    return memmem(text, text_length, part, part_length) != NULL;
+}
+
 /// Disables core dumps, and ptrace and /proc/<pid>/mem for other processes of this user. Returns 0 on success.
 static inline int sb_disable_core_dumps(void) {
     struct rlimit none = {0, 0};

@@ -30,20 +30,12 @@ struct Inspect: ParsableCommand {
 
     func run() throws {
         let files = WrappedSecretFiles(reading: paths)
-        var problems = files.problems
-        var inspections: [Inspection] = []
         let book = rules.book()
-        for file in files.files {
-            for document in file.documents {
-                do throws(InputError) {
-                    inspections.append(
-                        try Inspection(
-                            document, namespace: namespace, rule: try book.lookup(file.rulePath)))
-                } catch {
-                    if !problems.contains(error) { problems.append(error) }
-                }
-            }
+        let (inspections, found) = Inspection.all(in: files.files, namespace: namespace) {
+            path throws(InputError) in try book.lookup(path)
         }
+        let known = Set(files.problems)
+        let problems = files.problems + found.filter { !known.contains($0) }
         if output == .text { inspections.flatMap(\.lines).forEach(Console.writeLine) }
         try output.structuredFormat?.write([.array(inspections.map(\.value))])
         Console.errors(problems.map(\.description))

@@ -79,8 +79,9 @@ final class RewrapOutput: Sendable {
         for rule in state.overriddenRules.sorted() {
             Console.note("the options override the recipients of \(rule)")
         }
-        for keyID in state.unconfiguredKeyIDs.sorted() {
-            Console.note("recipients of \(keyID), which is not configured, were not changed")
+        if !state.unconfiguredKeyIDs.isEmpty {
+            let keys = state.unconfiguredKeyIDs.sorted().listed()
+            Console.note("recipients of keys that are not configured were not changed: \(keys)")
         }
         // There is no summary if nothing was read.
         guard counts.total > 0 || (problems.isEmpty && counts.unreadableFiles == 0) else { return }

@@ -5,7 +5,8 @@ extension YAMLReader {
     ///
     /// Unlike `documents`, it also reads a file with a key that occurs twice, and one with a syntax error up to the error:
     /// other programs may accept such a file, or the part before the error. The texts of the file may be secret, so they are
-    /// compared where they are, without copies.
+    /// compared where they are, without copies. A file that nests deeper than `documents` reads it may have any: the time of
+    /// libyaml is quadratic in the depth.
     package static func contains(
         field name: String, withOneOf values: [String], in file: borrowing SecretBytes
     ) -> Bool {
@@ -13,11 +14,11 @@ extension YAMLReader {
             var scan = FieldScan(name, values)
             guard let text = try? SourceText(bytes, name: "") else { return false }
             let events = LibYAMLParser(text)
-            while !scan.isFound, let event = try? events.next() {
+            while !scan.isFound, !scan.isTooDeep, let event = try? events.next() {
                 if case .streamEnd = event.kind { break }
                 scan.advance(event)
             }
-            return scan.isFound
+            return scan.isFound || scan.isTooDeep
         }
     }
 }
@@ -35,6 +36,7 @@ private struct FieldScan {
     private let values: [[UInt8]]
     private(set) var isFound = false
     private var open: [Collection] = []
+    var isTooDeep: Bool { open.count > NodeComposer.maximumDepth }
     /// The scalars with anchors, whose memory is zeroed when it is released.
     private var anchors: [String: ScalarText] = [:]
 

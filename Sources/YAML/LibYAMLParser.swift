@@ -9,6 +9,8 @@ final class LibYAMLParser: ParseEventStream {
     let text: SourceText
     private let parser: UnsafeMutablePointer<yaml_parser_t>
     private var arena: ScalarArena
+    /// The last tag: equal ones, which follow each other, share one string.
+    private var lastTag = ""
 
     init(_ text: SourceText) {
         self.text = text
@@ -60,7 +62,9 @@ final class LibYAMLParser: ParseEventStream {
     private func properties(
         _ anchor: UnsafeMutablePointer<yaml_char_t>?, _ tag: UnsafeMutablePointer<yaml_char_t>?
     ) -> ParseEvent.NodeProperties {
-        ParseEvent.NodeProperties(anchor: string(anchor), tag: string(tag))
+        guard let tag = string(tag) else { return ParseEvent.NodeProperties(anchor: string(anchor)) }
+        if tag != lastTag { lastTag = tag }
+        return ParseEvent.NodeProperties(anchor: string(anchor), tag: lastTag)
     }
 
     private func string(_ text: UnsafeMutablePointer<yaml_char_t>?) -> String? {

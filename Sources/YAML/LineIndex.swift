@@ -1,14 +1,17 @@
 /// The lines of a text, and two things that libyaml does not handle: byte order marks at the start of documents after the
-/// first, as in joined files, and large numbers of directives, each of which it compares with all others.
+/// first, as in joined files, and large numbers of directives, each of which it compares with all others. The lines end at line
+/// feeds, as in other programs; directives are on the lines of libyaml.
 struct LineIndex {
     /// The offset of the first byte of each line, after its byte order mark.
     private(set) var starts: [UInt32] = []
     /// The offsets of the byte order marks that start a document.
     private(set) var byteOrderMarks: [Int] = []
-    /// The offset of the first directive above the limit.
-    private(set) var excessiveDirective: Int?
+    /// The offset of the first directive above a limit, and the problem.
+    private(set) var excessiveDirective: (offset: Int, problem: String)?
 
     static let maximumTagDirectives = 64
+    /// The prefix of a directive is copied to each tag.
+    static let maximumTagDirectiveBytes = 256
 
     /// True if only blank lines, comments and directives of the document have been read.
     private var isBeforeContent = true
@@ -22,7 +25,7 @@ struct LineIndex {
             let end = text[offset...].firstIndex(of: lineFeed) ?? text.count
             let start = startAfterMark(offset, text[offset..<end])
             starts.append(UInt32(truncatingIfNeeded: start))
-            scan(text[start..<end])
+            scanLines(start..<end, of: text)
             guard end < text.count else { return }
             offset = end + 1
         }
@@ -37,7 +40,21 @@ struct LineIndex {
         return rest.startIndex
     }
 
-    /// Updates the state of the current document, and records the first directive above the limit.
+    /// Scans the lines into which libyaml splits a line: it also ends lines at CR, NEL, LS and PS.
+    private mutating func scanLines(_ line: Range<Int>, of text: UnsafeRawBufferPointer) {
+        var start = line.lowerBound
+        for offset in line
+        where text[offset] == carriageReturn || text[offset] == 0xC2 || text[offset] == 0xE2 {
+            let length = LineBreaks.length(at: offset, in: text)
+            // The line feed after a carriage return belongs to the break, and not to the line.
+            guard length > 0, offset + length <= line.upperBound else { continue }
+            scan(text[start..<offset])
+            start = offset + length
+        }
+        scan(text[start..<line.upperBound])
+    }
+
+    /// Updates the state of the current document, and records the first directive above a limit.
     private mutating func scan(_ line: Slice<UnsafeRawBufferPointer>) {
         if Self.isMarker(line, UInt8(ascii: "-")) || Self.isMarker(line, UInt8(ascii: ".")) {
             isBeforeContent = Self.isBlankOrComment(line.dropFirst(3))
@@ -45,8 +62,15 @@ struct LineIndex {
         } else if line.first == UInt8(ascii: "%") {
             guard line.starts(with: "%TAG".utf8) else { return }
             tagDirectives += 1
-            if tagDirectives > Self.maximumTagDirectives, excessiveDirective == nil {
-                excessiveDirective = line.startIndex
+            guard excessiveDirective == nil else { return }
+            if tagDirectives > Self.maximumTagDirectives {
+                excessiveDirective = (
+                    line.startIndex, "a document has more than \(Self.maximumTagDirectives) %TAG directives"
+                )
+            } else if line.count > Self.maximumTagDirectiveBytes {
+                excessiveDirective = (
+                    line.startIndex, "a %TAG directive has more than \(Self.maximumTagDirectiveBytes) bytes"
+                )
             }
         } else if isBeforeContent {
             isBeforeContent = Self.isBlankOrComment(line)

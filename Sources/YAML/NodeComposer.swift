@@ -7,20 +7,33 @@ struct NodeComposer {
     /// Long keys, which repeat in lists; equal ones share one string.
     private var names: Set<String> = []
     private var anchors: [String: Anchor] = [:]
-    /// The number of nodes that aliases have added so far.
-    private var aliasedNodes = 0
+    /// The nodes that aliases have added so far, in all documents of the file.
+    private var aliased = NodeSize()
 
     private enum Anchor {
         case open
-        case done(YAMLNode, size: Int)
+        case done(Sized)
     }
 
-    /// A node and the number of nodes in it, itself and the copies of aliases included.
-    private typealias Sized = (node: YAMLNode, size: Int)
+    /// The nodes in a node, itself and the copies of aliases included.
+    private struct NodeSize {
+        var nodes = 0
+        /// The length of all keys and scalars. Readers copy them for each use of an alias.
+        var bytes = 0
+
+        static func += (left: inout NodeSize, right: NodeSize) {
+            left.nodes += right.nodes
+            left.bytes += right.bytes
+        }
+    }
+
+    private typealias Sized = (node: YAMLNode, size: NodeSize)
 
     static let maximumDepth = 100
     /// Manifests need far fewer; a "billion laughs" attack needs far more.
     static let maximumAliasedNodes = 100_000
+    /// An object of Kubernetes has at most 1.5 MiB.
+    static let maximumAliasedBytes = 4 << 20
 
     private static let maximumNames = 4096
 
@@ -41,7 +54,6 @@ struct NodeComposer {
                 continue
             case .documentEnd:
                 anchors = [:]
-                aliasedNodes = 0
             default:
                 let node = try compose(event, depth: 0).node
                 if !node.isNull { results += body(node) }
@@ -59,8 +71,9 @@ struct NodeComposer {
         case .alias(let name):
             return try expand(name, at: event.range)
         case .scalar(_, _, let properties, _):
-            let node = YAMLNode(.scalar(try scalar(of: event)), range: event.range)
-            return keep((node, 1), as: properties.anchor)
+            let scalar = try scalar(of: event)
+            let size = NodeSize(nodes: 1, bytes: scalar.text.count)
+            return keep((YAMLNode(.scalar(scalar), range: event.range), size), as: properties.anchor)
         case .sequenceStart(let properties, let isFlow):
             open(properties.anchor)
             return keep(
@@ -78,7 +91,7 @@ struct NodeComposer {
         _ start: SourceRange, isFlow: Bool, depth: Int
     ) throws(YAMLError) -> Sized {
         var elements: [YAMLNode] = []
-        var size = 1
+        var size = NodeSize(nodes: 1)
         var end = start.end
         while true {
             let event = try events.next()
@@ -99,7 +112,7 @@ struct NodeComposer {
         _ start: SourceRange, isFlow: Bool, depth: Int
     ) throws(YAMLError) -> Sized {
         var mapping = MappingBuilder()
-        var size = 1
+        var size = NodeSize(nodes: 1)
         var end = start.end
         while true {
             let event = try events.next()
@@ -107,9 +120,10 @@ struct NodeComposer {
                 let range = start.ending(at: max(end, closing(event, isFlow)))
                 return (YAMLNode(.mapping(mapping.entries), range: range), size)
             }
-            let key = try compose(event, depth: depth + 1).node
+            let (key, keySize) = try compose(event, depth: depth + 1)
             let value = try compose(try events.next(), depth: depth + 1)
-            size += value.size + 1
+            size += keySize
+            size += value.size
             end = max(value.node.range.end, key.range.end)
             if MergeKey.matches(key) {
                 try MergeKey.merge(value.node, at: key.range, into: &mapping, in: text)
@@ -135,7 +149,7 @@ struct NodeComposer {
     }
 
     private mutating func keep(_ sized: Sized, as anchor: String?) -> Sized {
-        if let anchor { anchors[anchor] = .done(sized.node, size: sized.size) }
+        if let anchor { anchors[anchor] = .done(sized) }
         return sized
     }
 
@@ -148,12 +162,18 @@ struct NodeComposer {
         case .open:
             throw text.error(
                 .badAlias, at: range, "an alias is inside its own anchor; write the value out")
-        case .done(let node, let size):
-            aliasedNodes += size
-            guard aliasedNodes <= Self.maximumAliasedNodes else {
+        case .done((let node, let size)):
+            aliased += size
+            guard aliased.nodes <= Self.maximumAliasedNodes else {
                 throw text.error(
                     .badAlias, at: range,
                     "aliases add more than \(Self.maximumAliasedNodes) nodes; write the values out")
+            }
+            guard aliased.bytes <= Self.maximumAliasedBytes else {
+                throw text.error(
+                    .badAlias, at: range,
+                    "aliases add more than \(Self.maximumAliasedBytes >> 20) MiB of text; write the values out"
+                )
             }
             return (YAMLNode(node.content, range: range, isAlias: true), size)
         }

@@ -59,10 +59,7 @@ struct SourceText {
         self.name = name
         let lines = LineIndex(text, count: lineCount)
         if let excess = lines.excessiveDirective {
-            throw error(
-                .syntax, base + excess,
-                "a document has more than \(LineIndex.maximumTagDirectives) %TAG directives; write the tags out"
-            )
+            throw error(.syntax, base + excess.offset, "\(excess.problem); write the tags out")
         }
         lineStarts = lines.starts
         copy = lines.byteOrderMarks.isEmpty ? nil : Self.commenting(lines.byteOrderMarks, in: text)

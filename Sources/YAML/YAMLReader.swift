@@ -108,7 +108,7 @@ package struct YAMLError: Error, Sendable, Equatable, CustomStringConvertible {
         case badKey
         /// The value does not match its tag.
         case badTag
-        /// The alias has no anchor or is inside it, or aliases add too many nodes.
+        /// The alias has no anchor or is inside it, or aliases add too many nodes or bytes.
         case badAlias
         case badMerge
         case tooDeep

@@ -1,10 +1,10 @@
 /// Compares two texts by lines, in time that is linear in their length: lines that occur once in both split them
 /// (patience diff). Short parts between them are compared line by line, and long ones are removed and added as a whole.
 struct LineDifference {
-    /// The indices of removed lines in the old text.
-    private(set) var removed: Set<Int> = []
-    /// The indices of added lines in the new text.
-    private(set) var added: Set<Int> = []
+    /// True for each removed line of the old text.
+    private(set) var removed: [Bool]
+    /// True for each added line of the new text.
+    private(set) var added: [Bool]
 
     /// The number of pairs of lines up to which a part is compared line by line.
     private static let maximumPairs = 250_000
@@ -29,6 +29,8 @@ struct LineDifference {
             if number == next { numbers[line] = next }
             return number
         }
+        removed = [Bool](repeating: false, count: old.count)
+        added = [Bool](repeating: false, count: new.count)
         self.old = old.map(number)
         self.new = new.map(number)
         var parts = [Part(old: old.indices, new: new.indices, splits: 0)]
@@ -47,8 +49,7 @@ struct LineDifference {
             new = new.lowerBound..<right
         }
         guard !old.isEmpty, !new.isEmpty else {
-            removed.formUnion(old)
-            added.formUnion(new)
+            replace(old, new)
             return []
         }
         let pairs = old.count.multipliedReportingOverflow(by: new.count)
@@ -58,8 +59,7 @@ struct LineDifference {
         }
         let anchors = part.splits < Self.maximumSplits ? anchors(old, new) : []
         guard !anchors.isEmpty else {
-            removed.formUnion(old)
-            added.formUnion(new)
+            replace(old, new)
             return []
         }
         var parts: [Part] = []
@@ -71,6 +71,12 @@ struct LineDifference {
             start = (min(anchor.0 + 1, old.upperBound), min(anchor.1 + 1, new.upperBound))
         }
         return parts
+    }
+
+    /// Removes and adds lines as a whole.
+    private mutating func replace(_ old: Range<Int>, _ new: Range<Int>) {
+        for index in old { removed[index] = true }
+        for index in new { added[index] = true }
     }
 
     /// Returns the longest sequence of lines that occur once in both texts and in the same order.
@@ -132,10 +138,10 @@ struct LineDifference {
                 || left < old.count
                     && lengths[(left + 1) * width + right] >= lengths[left * width + right + 1]
             {
-                removed.insert(old.lowerBound + left)
+                removed[old.lowerBound + left] = true
                 left += 1
             } else {
-                added.insert(new.lowerBound + right)
+                added[new.lowerBound + right] = true
                 right += 1
             }
         }

@@ -11,8 +11,16 @@ package struct UnifiedDiff: Sendable {
     package let lines: [String]
 
     private static let context = 3
+    /// Above these sizes, texts are not compared by lines, each of which takes about a hundred bytes of memory.
+    private static let maximumBytes = 8 << 20
+    private static let maximumLines = 1_000_000
 
     package init(from old: SharedSecret, to new: SharedSecret) {
+        guard !Self.areTooLarge(old, new) else {
+            let isSame = old.bytes.equals(new.bytes)
+            lines = isSame ? [] : ["the texts differ, and are too large to compare by lines"]
+            return
+        }
         let script = Self.script(Self.split(old), Self.split(new))
         var lines: [String] = []
         var (position, oldLine, newLine) = (0, 1, 1)
@@ -35,6 +43,14 @@ package struct UnifiedDiff: Sendable {
         self.lines = lines
     }
 
+    private static func areTooLarge(_ old: SharedSecret, _ new: SharedSecret) -> Bool {
+        guard old.count + new.count <= maximumBytes else { return true }
+        let breaks = [old, new].reduce(0) { sum, text in
+            sum + text.bytes.withUnsafeBytes { $0.count { $0 == lineFeed } }
+        }
+        return breaks > maximumLines
+    }
+
     /// Splits a text into lines with their line feeds.
     private static func split(_ text: SharedSecret) -> [ArraySlice<UInt8>] {
         let bytes = text.bytes.withUnsafeBytes { Array($0) }
@@ -52,10 +68,10 @@ package struct UnifiedDiff: Sendable {
         var script: [Line] = []
         var (left, right) = (0, 0)
         while left < old.count || right < new.count {
-            if difference.removed.contains(left) {
+            if left < old.count, difference.removed[left] {
                 script.append((.removed, old[left]))
                 left += 1
-            } else if difference.added.contains(right) {
+            } else if right < new.count, difference.added[right] {
                 script.append((.added, new[right]))
                 right += 1
             } else {

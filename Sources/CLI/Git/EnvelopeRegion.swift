@@ -20,7 +20,11 @@ struct EnvelopeRegion {
 
     /// Returns nil if the layout has no such lines.
     init?(of document: WrappedSecretDocument, in file: WrappedSecretFile) {
-        guard let entries = document.node["spec"]?.entries else { return nil }
+        // Many WrappedSecrets can have an alias of one spec, whose lines are not theirs.
+        guard !document.node.isAlias,
+            let spec = document.node.entries?.first(where: { $0.key == "spec" }),
+            !spec.isMerged, !spec.value.isAlias, let entries = spec.value.entries
+        else { return nil }
         var fields: [String: Lines] = [:]
         for entry in entries where Self.fieldNames.contains(entry.key) {
             guard !entry.isMerged, !entry.value.isAlias,
@@ -41,8 +45,9 @@ struct EnvelopeRegion {
 
     private static func lines(_ start: Int, _ end: Int, in bytes: UnsafeRawBufferPointer) -> Lines? {
         guard start < end, end <= bytes.count else { return nil }
-        let lineStart = bytes[..<start].lastIndex(of: lineFeed).map { $0 + 1 } ?? 0
-        guard bytes[lineStart..<start].allSatisfy({ $0 == UInt8(ascii: " ") }) else { return nil }
+        // The search ends at the first character that is no space: a whole file can be one line.
+        let lineStart = bytes[..<start].lastIndex { $0 != UInt8(ascii: " ") }.map { $0 + 1 } ?? 0
+        guard lineStart == 0 || bytes[lineStart - 1] == lineFeed else { return nil }
         // libyaml ends a block scalar after the blank lines that follow it. They are not part of the value.
         let end = bytes[start..<end].lastIndex { !" \t\r\n".utf8.contains($0) }.map { $0 + 1 } ?? end
         guard let found = bytes[end...].firstIndex(of: lineFeed) else { return nil }

@@ -44,9 +44,16 @@ package struct FileMerge {
     private var placeholders = EnvelopePlaceholders()
 
     /// An envelope and the binding that the merged file must have for a WrappedSecret.
-    private struct ExpectedEnvelope: Equatable {
+    private struct ExpectedEnvelope: Hashable {
         let fields: EnvelopeFields
         let binding: [String]
+
+        func hash(into hasher: inout Hasher) {
+            hasher.combine(fields.mac)
+            hasher.combine(fields.recipients)
+            hasher.combine(fields.data)
+            hasher.combine(binding)
+        }
     }
 
     /// - Parameters:
@@ -191,9 +198,10 @@ package struct FileMerge {
         } catch {
             return ["the edits of both sides do not fit together: \(error.description)"]
         }
-        let known = (ours.documents + theirs.documents).map {
-            ExpectedEnvelope(fields: $0.object.spec.envelope, binding: $0.bindingParts)
-        }
+        let known = Set(
+            (ours.documents + theirs.documents).map {
+                ExpectedEnvelope(fields: $0.object.spec.envelope, binding: $0.bindingParts)
+            })
         let mixed = file.documents.filter { document in
             let found = ExpectedEnvelope(
                 fields: document.object.spec.envelope, binding: document.bindingParts)

@@ -86,8 +86,9 @@ package struct SopsImport: Sendable {
     private func files(of paths: [String], _ result: inout ImportResult) -> [String] {
         let manifests = ManifestPaths(paths)
         result.problems += manifests.problems
+        let given = Set(paths)
         let files = manifests.files.filter { file in
-            guard !paths.contains(file) else { return true }
+            guard !given.contains(file) else { return true }
             return (try? ManifestFile.rawContents(of: file)).map { Self.isEncrypted($0) } ?? true
         }
         if files.isEmpty, result.problems.isEmpty {

@@ -5,10 +5,11 @@ import System
 
 /// Builds a Secret from command-line arguments that mean what they mean in `kubectl create secret generic`.
 package struct SecretArguments: Sendable {
-    /// The size limit of a file in bytes. A Secret holds less, so a larger file is a mistake.
+    /// The size limit in bytes of a file, and of all values. A Secret holds less, so more is a mistake.
     private static let limit = 4 * 1024 * 1024
 
     private var entries: [SecretEntry] = []
+    private var byteCount = 0
     private var names: Set<String> = []
     /// Notes on arguments that the user may not have intended, one line each.
     package private(set) var notes: [String] = []
@@ -55,7 +56,13 @@ package struct SecretArguments: Sendable {
                 "\(option): \(path) is a folder; leave out the key, its files' names are the keys",
                 isUsage: true)
         }
-        for name in try Self.files(in: path) {
+        let files = try Self.files(in: path)
+        guard files.count <= EnvelopeValidation.maximumEntries else {
+            throw InputError(
+                "\(option): the folder \(path) has \(files.count) files; a Secret has at most \(EnvelopeValidation.maximumEntries) "
+                    + "entries")
+        }
+        for name in files {
             try add(name, try Self.read("\(path)/\(name)"), "\(option) \(path)/\(name)")
         }
     }
@@ -168,6 +175,13 @@ package struct SecretArguments: Sendable {
         try ManifestFields.checkEntryName(key, source)
         guard names.insert(key).inserted else {
             throw InputError("\(source): the entry \(quoted(key)) is given twice")
+        }
+        guard names.count <= EnvelopeValidation.maximumEntries else {
+            throw InputError("\(source): a Secret has at most \(EnvelopeValidation.maximumEntries) entries")
+        }
+        byteCount += value.count
+        guard byteCount <= Self.limit else {
+            throw InputError("\(source): the values have more than 4 MiB in all; a Secret holds 1 MiB")
         }
         entries.append(SecretEntry(name: key, value: value))
     }

@@ -20,9 +20,12 @@ package enum SecretManifestReader {
             for object in objects { try refuse(unusedAnchors: unused, of: object, source) }
         }
         var secrets: [SecretInput] = []
+        var noted: Set<Int> = []
         for object in objects {
             var secret = try secret(object, source)
-            secret.commentNotes = file.withUnsafeBytes { commentNotes(object["stringData"], in: $0, source) }
+            secret.commentNotes = file.withUnsafeBytes {
+                commentNotes(object["stringData"], in: $0, source, &noted)
+            }
             secrets.append(secret)
         }
         return secrets
@@ -155,14 +158,17 @@ package enum SecretManifestReader {
     }
 
     /// Returns a note for each unquoted value that ends before a comment: the text after ` #` may belong to it.
+    ///
+    /// - Parameter noted: The offsets of the values that were examined. Aliases and merge keys repeat values, and the text after
+    ///   each may be long.
     private static func commentNotes(
-        _ stringData: YAMLNode?, in text: UnsafeRawBufferPointer, _ source: String
+        _ stringData: YAMLNode?, in text: UnsafeRawBufferPointer, _ source: String, _ noted: inout Set<Int>
     ) -> [String] {
         (stringData?.entries ?? []).filter { entry in
             let value = entry.value
-            guard value.scalar?.style == .plain, !value.isAlias, value.range.end <= text.count else {
-                return false
-            }
+            guard value.scalar?.style == .plain, !value.isAlias, value.range.end <= text.count,
+                noted.insert(value.range.end).inserted
+            else { return false }
             return text[value.range.end...].first { !" \t".utf8.contains($0) } == UInt8(ascii: "#")
         }.map {
             "\($0.value.range.location(in: source)): the value of \($0.key) ends before a comment; quote it if # is part of it"

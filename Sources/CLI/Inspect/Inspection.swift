@@ -29,6 +29,30 @@ package struct Inspection: Sendable {
         self.object = object
     }
 
+    /// Returns the inspections of all WrappedSecrets, and each of the problems once: those of a rule are the same for all
+    /// WrappedSecrets of a file.
+    ///
+    /// - Parameter rule: Returns the rule for the file at a path.
+    package static func all(
+        in files: [WrappedSecretFile], namespace: String?,
+        rule: (String?) throws(InputError) -> RuleBook.Lookup
+    ) -> (inspections: [Inspection], problems: [InputError]) {
+        var inspections: [Inspection] = []
+        var problems: [InputError] = []
+        var known: Set<InputError> = []
+        for file in files {
+            for document in file.documents {
+                do throws(InputError) {
+                    inspections.append(
+                        try Inspection(document, namespace: namespace, rule: try rule(file.rulePath)))
+                } catch {
+                    if known.insert(error).inserted { problems.append(error) }
+                }
+            }
+        }
+        return (inspections, problems)
+    }
+
     /// The inspection as lines. Sizes are those of the plaintext.
     package var lines: [String] {
         let namespace = object.metadata.namespace.map { "\($0)/" } ?? ""

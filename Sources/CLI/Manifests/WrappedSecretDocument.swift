@@ -3,6 +3,7 @@ import Envelope
 import JSON
 import KubeClient
 package import Resources
+import System
 package import YAML
 
 /// A WrappedSecret in a file, with its location.
@@ -40,6 +41,21 @@ package struct WrappedSecretDocument: Sendable {
             self.object = object
         } catch {
             throw InputError(location, "the WrappedSecret is malformed: \(error)")
+        }
+        try checkCounts()
+    }
+
+    /// Refuses more recipients or entries than an envelope has. Commands compare those of several versions with each other.
+    private func checkCounts() throws(InputError) {
+        let envelope = object.spec.envelope
+        for (field, count, limit) in [
+            ("recipients", envelope.recipients.count, EnvelopeValidation.maximumRecipients),
+            ("data", envelope.data.count, EnvelopeValidation.maximumEntries),
+        ] where count > limit {
+            throw InputError(
+                location,
+                "spec.\(field) of WrappedSecret \(object.metadata.name.sanitizedName) has \(count) items; at most \(limit) "
+                    + "are expected")
         }
     }
 

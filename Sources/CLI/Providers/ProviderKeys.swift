@@ -1,5 +1,6 @@
 package import Envelope
 package import Resources
+import System
 
 extension KeyRing {
     /// Returns a ring with the keys of providers, which use the credentials of the user.
@@ -22,7 +23,8 @@ extension KeyRing {
                 } catch {
                     throw ProviderError(
                         reason: .providerNotReady,
-                        message: "\(provider) cannot be used here: \(error.message)")
+                        message:
+                            "\("\(provider)".truncated(toUTF8: 512)) cannot be used here: \(error.message)")
                 }
             } catch {
                 throw InputError(error.message)

@@ -48,32 +48,29 @@ struct AppliedConfiguration {
             json.endObject()
         case .array(let items):
             json.beginArray()
+            var items = ListItems(items)
             for (step, fields) in fields.members {
-                try writeItem(step, fields, items, path, to: &json)
+                try writeItem(step, fields, &items, path, to: &json)
             }
             json.endArray()
         }
     }
 
     private func writeItem(
-        _ step: String, _ fields: FieldSet, _ items: [[UInt8]], _ path: String,
+        _ step: String, _ fields: FieldSet, _ items: inout ListItems, _ path: String,
         to json: inout JSONSecretWriter
     ) throws(ExtractionError) {
         let path = "\(path)[\(step)]"
         if let value = step.dropping(prefix: "v:") {
             // The step contains the value as JSON.
-            guard items.contains(where: { $0.elementsEqual(value.utf8) }) else {
-                throw ExtractionError(path: path)
-            }
-            json.encoded(Array(value.utf8))
+            let bytes = Array(value.utf8)
+            guard items.contains(bytes) else { throw ExtractionError(path: path) }
+            json.encoded(bytes)
             return
         }
         guard let text = step.dropping(prefix: "k:"),
             let keys = try? JSONLevel(Array(text.utf8), path).members(path), !keys.isEmpty,
-            let item = items.first(where: { item in
-                guard let members = try? JSONLevel(item, path).members(path) else { return false }
-                return keys.allSatisfy { members[$0.key] == $0.value }
-            })
+            let item = items.first(with: keys)
         else { throw ExtractionError(path: path) }
         // An item without members has one owner as a whole.
         guard !fields.members.isEmpty else {
@@ -83,6 +80,54 @@ struct AppliedConfiguration {
         json.beginObject()
         try write(fields, of: item, at: path, to: &json)
         json.endObject()
+    }
+}
+
+/// The items of a list, which are found by their JSON or by some of their members. A list may have thousands of items, and the
+/// set of fields a step for each.
+private struct ListItems {
+    private let items: [[UInt8]]
+    private var values: Set<[UInt8]>?
+    /// The members of the items that are objects.
+    private var members: [(index: Int, members: [String: [UInt8]])]?
+    /// The index of the first item by the values of these keys.
+    private var indices: [[String]: [[[UInt8]]: Int]] = [:]
+
+    /// The steps of a list have the keys that the API defines for it: one combination.
+    private static let maximumIndices = 4
+
+    init(_ items: [[UInt8]]) { self.items = items }
+
+    mutating func contains(_ value: [UInt8]) -> Bool {
+        let known = values ?? Set(items)
+        values = known
+        return known.contains(value)
+    }
+
+    /// Returns the first item with these members, or nil if there is none, or if there are too many combinations of keys.
+    mutating func first(with keys: [String: [UInt8]]) -> [UInt8]? {
+        let names = keys.keys.sorted()
+        if indices[names] == nil {
+            guard indices.count < Self.maximumIndices else { return nil }
+            indices[names] = index(by: names)
+        }
+        return indices[names]?[names.compactMap { keys[$0] }].map { items[$0] }
+    }
+
+    private mutating func index(by names: [String]) -> [[[UInt8]]: Int] {
+        let objects =
+            members
+            ?? items.enumerated().compactMap { index, item in
+                (try? JSONLevel(item, "").members("")).map { (index, $0) }
+            }
+        members = objects
+        var index: [[[UInt8]]: Int] = [:]
+        for object in objects {
+            let values = names.compactMap { object.members[$0] }
+            guard values.count == names.count, index[values] == nil else { continue }
+            index[values] = object.index
+        }
+        return index
     }
 }
 
@@ -133,33 +178,4 @@ struct RawJSON: JSONReadable, Sendable {
     let bytes: [UInt8]
 
     init(json: inout JSONReader) throws(JSONError) { bytes = Array(try json.readRawValue()) }
-}
-
-/// The fields of an object that one manager owns, as in `managedFields` (FieldsV1): a tree whose steps are `f:<name>`
-/// for a field, `k:<keys>` and `v:<value>` for an item of a list, and `.` for the container itself.
-struct FieldSet: JSONReadable, Sendable {
-    private(set) var members: [(step: String, fields: FieldSet)] = []
-
-    /// A WrappedSecret does not nest as deep. A deeper set is refused.
-    private static let maximumDepth = 16
-
-    init(json: inout JSONReader) throws(JSONError) {
-        try self.init(&json, depth: 0)
-    }
-
-    private init(_ json: inout JSONReader, depth: Int) throws(JSONError) {
-        guard depth < Self.maximumDepth else { throw json.error(.outOfRange) }
-        try json.readObject { key, json throws(JSONError) in
-            let step = try key.text()
-            let fields = try FieldSet(&json, depth: depth + 1)
-            if step != "." { members.append((step, fields)) }
-        }
-    }
-
-    /// Returns nil if the set does not list the field at `path`.
-    subscript(path: String...) -> FieldSet? {
-        path.reduce(self as FieldSet?) { set, name in
-            set?.members.first { $0.step == "f:\(name)" }?.fields
-        }
-    }
 }

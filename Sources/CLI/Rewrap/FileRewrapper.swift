@@ -149,7 +149,8 @@ package struct FileRewrapper: Sendable {
                 }
             let old = document.object.spec.envelope.recipients
             var item = RewrapResult(
-                location: "\(document.location): \(document.object.metadata.name)", outcome: outcome,
+                location: "\(document.location): \(document.object.metadata.name.truncated(toUTF8: 253))",
+                outcome: outcome,
                 keys: keys, before: old, after: result)
             guard let rule, rule.recipients != nil else { return item }
             if !followsRules {

@@ -55,7 +55,7 @@ package struct SealedSecretDocument: Sendable {
             template?["metadata"], "spec.template.metadata", source)
         scope = Scope(sealedSecretAnnotations: own.annotations)
         let sealed = spec["encryptedData"].flatMap { $0.isNull ? nil : $0 }
-        values = try Self.values(sealed, source)
+        values = try Self.values(sealed, location, source)
         sealedManifest = try Self.sealedManifest(spec["data"], source)
         guard sealed != nil || sealedManifest != nil || template?["data"] != nil else {
             throw InputError(
@@ -92,6 +92,8 @@ package struct SealedSecretDocument: Sendable {
         self.secret = secret
 
         templates = try ManifestFields.mapping(template?["data"], "spec.template.data", source)
+        try Self.check(
+            count: templates.count, upTo: TemplateData.maximumTemplates, "spec.template.data", location)
         self.source = source
     }
 
@@ -102,6 +104,7 @@ package struct SealedSecretDocument: Sendable {
     ///   - remedy: The remedy for a template that uses more than a WrappedSecret's may.
     func translatedTemplates(_ name: String, remedy: String) throws(InputError) -> [String: String] {
         var translated: [String: String] = [:]
+        let names = Set(values.map(\.name))
         for entry in templates {
             try ManifestFields.checkEntryName(entry.key, entry.keyRange.location(in: source))
             let field = "spec.template.data.\(entry.key)"
@@ -112,7 +115,7 @@ package struct SealedSecretDocument: Sendable {
                     "\(field) of \(name) is null, which removes the entry from the Secret; a WrappedSecret keeps its "
                         + "entries: \(remedy)")
             }
-            guard !values.contains(where: { $0.name == entry.key }) else {
+            guard !names.contains(entry.key) else {
                 throw InputError(
                     location,
                     "\(field) of \(name) replaces the value of that name, which a template of a WrappedSecret cannot: "
@@ -139,14 +142,26 @@ package struct SealedSecretDocument: Sendable {
     }
 
     private static func values(
-        _ node: YAMLNode?, _ source: String
+        _ node: YAMLNode?, _ location: String, _ source: String
     ) throws(InputError) -> [(name: String, value: SealedValue)] {
+        let entries = try ManifestFields.mapping(node, "spec.encryptedData", source)
+        try check(
+            count: entries.count, upTo: EnvelopeValidation.maximumEntries, "spec.encryptedData", location)
         var values: [(name: String, value: SealedValue)] = []
-        for entry in try ManifestFields.mapping(node, "spec.encryptedData", source) {
+        for entry in entries {
             try ManifestFields.checkEntry(entry, source)
             values.append((entry.key, try value(entry.value, "spec.encryptedData.\(entry.key)", source)))
         }
         return values
+    }
+
+    /// Refuses more items than a WrappedSecret has, before each of them takes milliseconds of RSA.
+    private static func check(
+        count: Int, upTo limit: Int, _ field: String, _ location: String
+    ) throws(InputError) {
+        guard count <= limit else {
+            throw InputError(location, "\(field) has \(count) items; at most \(limit) are expected")
+        }
     }
 
     private static func sealedManifest(_ node: YAMLNode?, _ source: String) throws(InputError) -> SealedValue?

@@ -67,6 +67,7 @@ package struct SealedSecretFiles: Sendable {
     package init(reading paths: [String]) {
         let kind = SealedSecretDocument.kind
         let manifests = ManifestPaths(paths)
+        let given = Set(paths)
         let read = manifests.read(kind: kind) { path throws(InputError) -> Readings? in
             let source = ManifestFile.displayName(path)
             let contents = try ManifestFile.rawContents(of: path)
@@ -75,7 +76,7 @@ package struct SealedSecretFiles: Sendable {
                 try TextEncoding.rejectUTF16(contents, source: source)
                 objects = try ManifestFile.objects(
                     in: contents, source: source, kind: kind, group: SealedSecretDocument.group)
-            } catch  where !paths.contains(path) {
+            } catch  where !given.contains(path) {
                 return Readings(unreadable: [error])
             }
             guard !objects.isEmpty else { return nil }

@@ -97,6 +97,9 @@ extension String {
 package struct TextTable: Sendable {
     private var rows: [[StyledText]]
 
+    /// The longest name of an object. A cell of a malformed object may have megabytes, whose width the other lines would get.
+    private static let maximumWidth = 253
+
     package init(_ titles: [String]) { rows = [titles.map { StyledText($0) }] }
 
     /// - Parameter colours: The colours of cells by column.
@@ -104,20 +107,21 @@ package struct TextTable: Sendable {
         rows.append(cells.enumerated().map { StyledText($1, colours[$0]) })
     }
 
-    /// The lines. The cells of a column start three spaces after the widest cell before them. Colours have no width.
+    /// The lines. The cells of a column start three spaces after the widest cell before them, of those that are not too wide.
+    /// Colours have no width.
     package var styledLines: [StyledText] {
         var widths: [Int] = []
         for row in rows {
             for (column, cell) in row.enumerated() {
                 if column == widths.count { widths.append(0) }
-                widths[column] = max(widths[column], cell.plain.count)
+                widths[column] = max(widths[column], min(cell.plain.count, Self.maximumWidth))
             }
         }
         return rows.map { row in
             var line = StyledText("")
             for (column, cell) in row.enumerated() {
                 let isLast = column == row.count - 1
-                let padding = isLast ? 0 : widths[column] + 3 - cell.plain.count
+                let padding = isLast ? 0 : max(widths[column] - cell.plain.count, 0) + 3
                 line = line + cell + StyledText(String(repeating: " ", count: padding))
             }
             return line

@@ -3,6 +3,7 @@ package import Envelope
 package import JSON
 import KubeClient
 package import Resources
+import System
 
 /// Wraps Secrets into WrappedSecret manifests.
 package struct SecretWrapper: Sendable {
@@ -226,23 +227,18 @@ extension SecretInput {
     /// Returns a note for each template that contains a value in plain text, as the result of rendering it would.
     fileprivate var templateNotes: [String] {
         templates.sorted { $0.key < $1.key }.flatMap { key, text in
-            entries.filter { $0.value.count >= Self.minimumValueLength && Self.contains($0.value, text) }.map
-            {
+            let bytes = Array(text.utf8)
+            return entries.filter {
+                $0.value.count >= Self.minimumValueLength && Self.contains($0.value, bytes)
+            }.map {
                 "\(source): the template \(key) contains the value of \($0.name), which is not encrypted there; refer to "
                     + "it: {{ index . \"\($0.name)\" }}"
             }
         }
     }
 
-    private static func contains(_ value: SharedSecret, _ text: String) -> Bool {
-        Array(text.utf8).withUnsafeBytes { text in
-            value.bytes.withUnsafeBytes { value in
-                // Values that begin alike are rare, so that this reads the text once.
-                text.indices.dropLast(max(value.count - 1, 0)).contains { start in
-                    text[start] == value.first && text[start...].starts(with: value)
-                }
-            }
-        }
+    private static func contains(_ value: SharedSecret, _ text: [UInt8]) -> Bool {
+        text.withUnsafeBytes { text in value.bytes.withUnsafeBytes { text.contains(bytes: $0) } }
     }
 }
 

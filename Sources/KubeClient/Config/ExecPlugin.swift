@@ -1,5 +1,6 @@
 import Cryptography
 import JSON
+import System
 import YAML
 
 /// A credential plugin as the `exec` field of a kubeconfig's user describes it.
@@ -47,12 +48,18 @@ struct ExecPlugin: Sendable {
 
     /// Without the install hint: installing an existing program again would not help.
     private func notExecutable(_ path: String) -> ConfigurationError {
-        error("cannot run \(command): \(path) is not executable; run chmod +x on it, or correct `command`")
+        error(
+            "cannot run \(command.asOneLine): \(path.asOneLine) is not executable; run chmod +x on it, or correct `command`"
+        )
     }
 
     private func notFound(_ reason: String) -> ConfigurationError {
-        let hint = installHint.map { "; \($0.split(whereSeparator: \.isNewline).joined(separator: " "))" }
-        return error("cannot run \(command): \(reason)\(hint ?? "; install it or correct `command`")")
+        // An installation hint may have several lines.
+        let hint = installHint.map {
+            "; \($0.truncated(toUTF8: 2_000).split(whereSeparator: \.isNewline).joined(separator: " "))"
+        }
+        return error(
+            "cannot run \(command.asOneLine): \(reason)\(hint ?? "; install it or correct `command`")")
     }
 
     func error(_ problem: String) -> ConfigurationError {

@@ -62,7 +62,7 @@ struct Kubeconfig {
             guard merged[name] == nil else { continue }
             let body = try entry.mapping(kind)?.node ?? YAMLNode(.mapping([]), range: element.range)
             merged[name] = KubeconfigFields(
-                node: body, file: fields.file, path: "\(list)[\"\(name)\"].\(kind)")
+                node: body, file: fields.file, path: "\(list)[\"\(name.sanitizedName)\"].\(kind)")
         }
     }
 }
@@ -87,18 +87,20 @@ struct KubeconfigSelection {
         guard let fields = kubeconfig.contexts[name] else {
             throw ConfigurationError(
                 .invalid,
-                "\(files): there is no context \"\(name)\"; the contexts are: \(names.isEmpty ? "none" : names)"
+                "\(files): there is no context \"\(name.sanitizedName)\"; the contexts are: \(names.isEmpty ? "none" : names)"
             )
         }
         let clusterName = try fields.required("cluster")
         guard let cluster = kubeconfig.clusters[clusterName] else {
             throw fields.error(
-                .invalid, "cluster", "names \"\(clusterName)\", which is not among the clusters")
+                .invalid, "cluster", "names \"\(clusterName.sanitizedName)\", which is not among the clusters"
+            )
         }
         self.cluster = cluster
         if let userName = try fields.string("user") {
             guard let user = kubeconfig.users[userName] else {
-                throw fields.error(.invalid, "user", "names \"\(userName)\", which is not among the users")
+                throw fields.error(
+                    .invalid, "user", "names \"\(userName.sanitizedName)\", which is not among the users")
             }
             self.user = user
         } else {

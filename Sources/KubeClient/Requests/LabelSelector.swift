@@ -45,7 +45,8 @@ package enum LabelSelector {
             guard let range = requirement.firstRange(of: sign) else { continue }
             let bound = requirement[range.upperBound...].trimmed
             return checkKey(requirement[..<range.lowerBound].trimmed)
-                ?? (Int64(bound) == nil ? "compares with \(bound), which is not an integer" : nil)
+                ?? (Int64(bound) == nil
+                    ? "compares with \(String(bound).sanitizedName), which is not an integer" : nil)
         }
         return checkKey(requirement)
     }
@@ -53,11 +54,12 @@ package enum LabelSelector {
     /// Checks `key in (a, b)` or `key notin (a, b)`.
     private static func checkSet(_ requirement: Substring) -> String? {
         guard let open = requirement.firstIndex(of: "("), requirement.last == ")" else {
-            return "\(requirement) has unbalanced parentheses"
+            return "\(String(requirement).sanitizedName) has unbalanced parentheses"
         }
         let words = requirement[..<open].split(separator: " ")
         guard words.count == 2, words[1] == "in" || words[1] == "notin" else {
-            return "\(requirement) is not a valid requirement; example: team in (payments, billing)"
+            return
+                "\(String(requirement).sanitizedName) is not a valid requirement; example: team in (payments, billing)"
         }
         let values = requirement[requirement.index(after: open)...].dropLast()
         return checkKey(words[0])
@@ -71,13 +73,13 @@ package enum LabelSelector {
             parts.count == 1
             || (1...253).contains(parts[0].count) && parts[0].allSatisfy(\.isLowerNameCharacter)
         guard hasValidPrefix, let name = parts.last, !name.isEmpty, isName(name) else {
-            return "\(key.isEmpty ? "an empty key" : String(key)) is not a valid label key"
+            return "\(key.isEmpty ? "an empty key" : String(key).sanitizedName) is not a valid label key"
         }
         return nil
     }
 
     private static func checkValue(_ value: Substring) -> String? {
-        value.isEmpty || isName(value) ? nil : "\(value) is not a valid label value"
+        value.isEmpty || isName(value) ? nil : "\(String(value).sanitizedName) is not a valid label value"
     }
 
     private static func isName(_ text: Substring) -> Bool {

@@ -39,10 +39,17 @@ package struct ListPager<Object: KubeObject>: Sendable {
     /// Reads the page that a continue token stands for, or the first page if `token` is nil.
     mutating func page(after token: String?) async throws(KubeError) -> ListPage<Object> {
         while true {
-            do {
+            do throws(KubeError) {
                 let page = try await client.list(
                     Object.self, selection, limit: size.count, continueToken: token,
                     maximumBytes: size.maximumBytes)
+                if let token, page.continueToken == token {
+                    throw KubeError(
+                        .malformedResponse, activity: "listing \(Object.resource.plural)",
+                        message:
+                            "a page has the continue token of the page before it, so that the list has no end"
+                    )
+                }
                 size.adapt(bytes: page.byteCount)
                 return page
             } catch  where error.code == .responseTooLarge && size.count > 1 {

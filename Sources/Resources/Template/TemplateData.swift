@@ -5,7 +5,7 @@ import System
 /// The templates of `spec.template.data`, whose results are further keys of the Secret beside the entries.
 package struct TemplateData: Sendable {
     /// The CRD has the same limit.
-    static let maximumTemplates = 64
+    package static let maximumTemplates = 64
     /// The references of all templates, and the texts between them. They are in memory while an object is open.
     static let maximumParts = 8192
 

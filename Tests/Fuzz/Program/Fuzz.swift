@@ -42,7 +42,7 @@ enum Fuzz {
             do {
                 let measured = try await growth.measure()
                 print("\(growth.target), \(growth.name): \(measured.description)")
-                if !measured.isAtMostLinear { isSlow = true }
+                if !measured.isAtMostLinear || !measured.isOfModerateMemory { isSlow = true }
             } catch {
                 print("\(growth.target), \(growth.name): \(error)")
                 isViolated = true

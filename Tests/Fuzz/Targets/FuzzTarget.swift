@@ -45,7 +45,7 @@ struct FuzzTarget: Sendable {
         let groups: [[FuzzTarget]] = [
             jsonTargets, clientTargets, serverTargets, objectTargets, watchTargets, configurationTargets,
             vaultTargets, awsTargets, cloudTargets, yamlTargets, manifestTargets, diffTargets,
-            commandFileTargets, sealedSecretTargets, pathPatternTargets,
+            commandFileTargets, sealedSecretTargets, pathPatternTargets, commandTargets,
             encodingTargets,
         ]
         return groups.flatMap { $0 }.sorted { $0.name < $1.name }

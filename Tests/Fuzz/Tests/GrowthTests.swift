@@ -5,8 +5,29 @@ struct GrowthTests {
     /// Returns the times of seven sizes that double, with what `seconds` returns for each.
     private func measurement(_ seconds: (Double) -> Double) -> GrowthCase.Measurement {
         var measurement = GrowthCase.Measurement()
-        measurement.points = (0..<7).map { (4096 << $0, seconds(Double(1 << $0))) }
+        measurement.points = (0..<7).map { .init(bytes: 4096 << $0, seconds: seconds(Double(1 << $0))) }
         return measurement
+    }
+
+    /// Returns the memory of seven sizes, in megabytes that `memory` returns for each.
+    private func memoryMeasurement(_ memory: (Int) -> Int) -> GrowthCase.Measurement {
+        var measurement = GrowthCase.Measurement()
+        measurement.points = (0..<7).map {
+            .init(bytes: 4096 << $0, seconds: 0, memory: memory(1 << $0) << 20)
+        }
+        return measurement
+    }
+
+    @Test func quadraticMemoryIsRefused() {
+        let measured = memoryMeasurement { 2 * $0 * $0 }
+        #expect(!measured.isAtMostLinear)
+        #expect(memoryMeasurement { 2 * $0 }.isAtMostLinear)
+    }
+
+    @Test func muchMemoryForEachByteIsRefused() {
+        #expect(!memoryMeasurement { 3 * $0 }.isOfModerateMemory)
+        #expect(memoryMeasurement { $0 }.isOfModerateMemory)
+        #expect(memoryMeasurement { $0 }.memoryPerByte == 256)
     }
 
     @Test func linearTimesAreAccepted() throws {

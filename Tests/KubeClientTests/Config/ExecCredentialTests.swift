@@ -189,6 +189,19 @@ import Testing
                 + "get it from example.com")
     }
 
+    /// The command and the hint are texts of a file.
+    @Test func cutsLongTextsOfAMissingPlugin() async throws {
+        let long = String(repeating: "x", count: 100_000)
+        for command in [long, "/\(long)"] {
+            let plugin = ExecPlugin(
+                version: .v1, command: command, arguments: [], environment: ["PATH": "/usr/bin"],
+                installHint: long, isInteractive: false, cluster: nil, fieldPath: "test")
+            let source = ExecCredentialSource(plugin: plugin)
+            let line = await refusal { () throws(ConfigurationError) in _ = try await source.credential() }
+            #expect((100..<10_000).contains(line?.utf8.count ?? 0))
+        }
+    }
+
     @Test func reportsAPluginThatIsNotExecutable() async throws {
         let path = try folder.write("bin/plain", "#!/bin/sh\n")
         for (command, variable) in [(path, ""), ("plain", "\(folder.path)/bin")] {

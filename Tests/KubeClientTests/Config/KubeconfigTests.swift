@@ -364,4 +364,20 @@ import Testing
         #expect(line.contains(file), "\(line)")
         #expect(line.utf8.count < 1_000)
     }
+
+    private static let long = String(repeating: "n", count: 100_000)
+
+    /// The names of a file may have megabytes, and a message is a line.
+    @Test(arguments: [
+        "current-context: \(long)\ncontexts: [{name: a}]",
+        "current-context: a\ncontexts: [{name: a, context: {cluster: \(long)}}]",
+        "current-context: \(long)\ncontexts: [{name: \(long), context: {cluster: 7}}]",
+        "current-context: c\ncontexts: [{name: c, context: {cluster: l, user: \(long)}}]\nclusters: [{name: l, cluster: {server: h}}]",
+        "users: [{name: \"\(long)\", user: 7}]",
+    ])
+    func cutsLongNames(content: String) async throws {
+        let file = try folder.write("config", content)
+        let line = try #require(await refusal { () throws(ConfigurationError) in _ = try load(file) })
+        #expect(line.utf8.count < 1_000)
+    }
 }

@@ -23,4 +23,10 @@ import Testing
     func rejectsInvalidSelectors(text: String) {
         #expect(LabelSelector.validationError(text) != nil)
     }
+
+    @Test(arguments: ["X=a", "a=X!", "X in (a", "a on (X)", "a>X"])
+    func cutsTheTextThatAMessageQuotes(pattern: String) {
+        let text = pattern.replacing("X", with: String(repeating: "x", count: 100_000))
+        #expect((1..<1000).contains(LabelSelector.validationError(text)?.utf8.count ?? 0))
+    }
 }

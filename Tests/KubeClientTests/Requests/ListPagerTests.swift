@@ -63,6 +63,18 @@ import Testing
         #expect(error?.code == .responseTooLarge)
     }
 
+    /// Otherwise a list would have no end.
+    @Test func refusesAContinueTokenThatRepeats() async throws {
+        let transport = FakeTransport { _ in
+            .init(200, #"{"metadata":{"resourceVersion":"5","continue":"x"},"items":[]}"#)
+        }
+        var pager = ListPager<Widget>(KubeClient(transport), Selection())
+        _ = try await pager.nextPage()
+        let error = await failure { () throws(KubeError) in _ = try await pager.nextPage() }
+        #expect(error?.code == .malformedResponse)
+        #expect(transport.requests.count == 2)
+    }
+
     /// A watcher remembers the size for its next page and its next list.
     @Test func keepsThePageSizeInAWatcher() async throws {
         let transport = server([Int](repeating: 12 << 10, count: 5))

@@ -21,8 +21,10 @@ struct AWSConfigParser {
     /// The keys that have nested settings in botocore or for the services used here.
     private static let nestingKeys: Set = ["s3", "s3api", "dynamodb", "kms", "sts", "sso", "sso_oidc"]
 
-    /// `[DEFAULT]` is copied to each section, so that the memory is the product of both numbers.
+    /// `[DEFAULT]` is copied to each section that is used.
     private static let maximumDefaults = 256
+
+    private static let defaultsTitle = "DEFAULT"
 
     private let path: String
     private var sections: [Section] = []
@@ -50,8 +52,12 @@ struct AWSConfigParser {
         self.path = path
     }
 
+    /// Returns the sections in the order of their last titles, and apart from them `[DEFAULT]`.
+    ///
     /// - Throws: `AWSCredentialsError` for a setting before the first section, or too many in `[DEFAULT]`.
-    mutating func parse(_ bytes: UnsafeRawBufferPointer) throws(AWSCredentialsError) -> [Section] {
+    mutating func parse(
+        _ bytes: UnsafeRawBufferPointer
+    ) throws(AWSCredentialsError) -> (sections: [Section], defaults: Section?) {
         var rest = bytes[...]
         while !rest.isEmpty {
             let line = rest.prefix { $0 != UInt8(ascii: "\n") && $0 != UInt8(ascii: "\r") }
@@ -62,7 +68,9 @@ struct AWSConfigParser {
             try parseLine(line)
         }
         closeKey()
-        return try sectionsWithDefaults()
+        let defaults = try checkedDefaults()
+        let sorted = zip(lastLines, sections).sorted { $0.0 < $1.0 }.map(\.1)
+        return (sorted.filter { $0.title != Self.defaultsTitle }, defaults)
     }
 
     private mutating func parseLine(_ line: Text) throws(AWSCredentialsError) {
@@ -174,9 +182,8 @@ struct AWSConfigParser {
         updateSection { if $0.parseError == nil { $0.parseError = error } }
     }
 
-    private func sectionsWithDefaults() throws(AWSCredentialsError) -> [Section] {
-        let sections = zip(lastLines, sections).sorted { $0.0 < $1.0 }.map(\.1)
-        guard let defaults = indices["DEFAULT"].map({ self.sections[$0] }) else { return sections }
+    private func checkedDefaults() throws(AWSCredentialsError) -> Section? {
+        guard let defaults = indices[Self.defaultsTitle].map({ sections[$0] }) else { return nil }
         let count = defaults.settings.count + defaults.nested.count + defaults.secrets.count
         guard count <= Self.maximumDefaults else {
             throw AWSCredentialsError(
@@ -184,14 +191,7 @@ struct AWSConfigParser {
                 "\(path): [DEFAULT] has more than \(Self.maximumDefaults) settings; move them to the profiles that use them"
             )
         }
-        return sections.filter { $0.title != "DEFAULT" }.map { section in
-            var section = section
-            for (key, value) in defaults.settings where section.lacks(key) { section.settings[key] = value }
-            for (key, value) in defaults.nested where section.lacks(key) { section.nested[key] = value }
-            section.secrets.merge(defaults.secrets) { current, _ in current }
-            section.parseError = section.parseError ?? defaults.parseError
-            return section
-        }
+        return defaults
     }
 
     /// Returns true for a key of several words that contains a secret's name, such as `aws_secret_access_key x=` without
@@ -239,8 +239,4 @@ struct AWSConfigParser {
     private static func isComment(_ byte: UInt8) -> Bool {
         byte == UInt8(ascii: "#") || byte == UInt8(ascii: ";")
     }
-}
-
-extension AWSConfigFile.Section {
-    fileprivate func lacks(_ key: String) -> Bool { settings[key] == nil && nested[key] == nil }
 }

@@ -47,9 +47,12 @@ struct AWSProfile: Sendable {
 struct AWSProfiles: Sendable {
     /// The name in AWS_DEFAULT_PROFILE or AWS_PROFILE, or `default`, which need not exist.
     let selectedName: String
-    private var profiles: [String: AWSProfile] = [:]
-    private var sessions: [String: AWSProfile] = [:]
-    private var serviceSections: [String: AWSProfile] = [:]
+    private var profiles: [String: Sources] = [:]
+    private var sessions: [String: Sources] = [:]
+    private var serviceSections: [String: Sources] = [:]
+
+    /// The sections of a profile, each with the `[DEFAULT]` of its file. They are merged when the profile is used.
+    private typealias Sources = [(section: AWSConfigFile.Section, defaults: AWSConfigFile.Section?)]
 
     /// Returns the variable that selects a profile, and its value. AWS_DEFAULT_PROFILE has priority, as in botocore.
     static func selection(in environment: Environment) -> (variable: String, name: String)? {
@@ -84,18 +87,17 @@ struct AWSProfiles: Sendable {
         let hasLongDefault = configured.contains { Self.name(in: $0.title, after: "profile") == "default" }
         for section in configured {
             if section.title == "default", !hasLongDefault {
-                profiles["default", default: AWSProfile(name: "default")].merge(section)
+                profiles["default", default: []].append((section, config?.defaults))
             } else if let name = Self.name(in: section.title, after: "profile") {
-                profiles[name, default: AWSProfile(name: name)].merge(section)
+                profiles[name, default: []].append((section, config?.defaults))
             } else if let name = Self.name(in: section.title, after: "sso-session") {
-                sessions[name, default: AWSProfile(name: name)].merge(section)
+                sessions[name, default: []].append((section, config?.defaults))
             } else if let name = Self.name(in: section.title, after: "services") {
-                serviceSections[name, default: AWSProfile(name: name)].merge(section)
+                serviceSections[name, default: []].append((section, config?.defaults))
             }
         }
         for section in credentials?.sections ?? [] {
-            let name = section.title
-            profiles[name, default: AWSProfile(name: name)].merge(section)
+            profiles[section.title, default: []].append((section, credentials?.defaults))
         }
         if selected != nil, profiles[selectedName] == nil {
             throw AWSCredentialsError(
@@ -109,23 +111,34 @@ struct AWSProfiles: Sendable {
     }
 
     /// The settings of the selected profile, by key in lower case. Empty if it does not exist.
-    var activeSettings: [String: String] { profiles[selectedName]?.settings ?? [:] }
+    var activeSettings: [String: String] { Self.merged(profiles, selectedName)?.settings ?? [:] }
 
     // An invalid line is an error only for the section that has it.
 
-    func profile(_ name: String) throws(AWSCredentialsError) -> AWSProfile? { try profiles[name]?.checked() }
+    func profile(_ name: String) throws(AWSCredentialsError) -> AWSProfile? {
+        try Self.merged(profiles, name)?.checked()
+    }
     func ssoSession(_ name: String) throws(AWSCredentialsError) -> AWSProfile? {
-        try sessions[name]?.checked()
+        try Self.merged(sessions, name)?.checked()
     }
 
     /// Returns the settings of each service in a `[services …]` section: `services("dev")?["kms"]?["endpoint_url"]`.
     func services(_ name: String) throws(AWSCredentialsError) -> [String: [String: String]]? {
-        try serviceSections[name]?.checked().nested
+        try Self.merged(serviceSections, name)?.checked().nested
     }
 
     /// The `[services …]` section that the selected profile names.
     var activeServices: [String: [String: String]] {
-        profiles[selectedName]?.value("services").flatMap { serviceSections[$0]?.nested } ?? [:]
+        Self.merged(profiles, selectedName)?.value("services")
+            .flatMap { Self.merged(serviceSections, $0)?.nested } ?? [:]
+    }
+
+    private static func merged(_ all: [String: Sources], _ name: String) -> AWSProfile? {
+        all[name].map { sources in
+            var profile = AWSProfile(name: name)
+            for source in sources { profile.merge(source.section.adding(source.defaults)) }
+            return profile
+        }
     }
 
     /// Returns `x` for `profile x` and `profile "x"`. As in botocore, a title is split like a shell command.

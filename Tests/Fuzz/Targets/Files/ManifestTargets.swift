@@ -74,6 +74,8 @@ extension FuzzTarget {
         let unknown = outcome { () throws(InputError) in try WrappedSecretFields.check(document) }
         if case .failure(let error) = unknown { try requireMessage(error.description) }
     }
+    let inspections = Inspection.all(in: [file], namespace: nil) { _ in .noRulesFile }
+    for problem in inspections.problems { try requireMessage(problem.description) }
     let index = outcome { () throws(InputError) in try file.index(named: "db", namespace: "payments") }
     if case .failure(let error) = index { try requireMessage(error.description) }
     let review = ReviewText(path: "f.yaml", input.secret)

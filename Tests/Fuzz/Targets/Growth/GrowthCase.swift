@@ -1,6 +1,6 @@
 import Foundation
 
-/// Inputs of one shape that double up to a limit. The processor time may double with them, and not more.
+/// Inputs of one shape that double up to a limit. The processor time and the memory may double with them, and not more.
 struct GrowthCase: Sendable {
     let target: String
     let name: String
@@ -10,31 +10,59 @@ struct GrowthCase: Sendable {
     let input: @Sendable (Int) -> [UInt8]
 
     struct Measurement: Sendable {
-        /// The sizes and the processor times in seconds.
-        var points: [(bytes: Int, seconds: Double)] = []
+        struct Point {
+            let bytes: Int
+            /// The processor time.
+            var seconds: Double
+            /// The memory in bytes that the process had in addition.
+            var memory = 0
+        }
 
-        /// The largest factor of a doubling, on average over two that follow each other: one alone contains the noise of two
-        /// measurements. Nil if the times are too short.
-        var factor: Double? {
-            zip(points, points.dropFirst(2)).filter { $0.0.seconds > 0.005 }.map { first, third in
+        var points: [Point] = []
+
+        /// The largest factor by which the time of a doubled input grows. Nil if the times are too short.
+        var factor: Double? { largestFactor(of: \.seconds, above: 0.005) }
+
+        /// The largest factor by which the memory of a doubled input grows. Nil if there is too little: the allocator keeps some.
+        var memoryFactor: Double? { largestFactor(of: { Double($0.memory) }, above: Double(16 << 20)) }
+
+        /// The average over two doublings that follow each other: one alone contains the noise of two measurements.
+        private func largestFactor(of value: (Point) -> Double, above minimum: Double) -> Double? {
+            zip(points, points.dropFirst(2)).filter { value($0.0) > minimum }.map { first, third in
                 let doublings = log2(Double(third.bytes) / Double(first.bytes))
-                return pow(third.seconds / first.seconds, 1 / doublings)
+                return pow(value(third) / value(first), 1 / doublings)
             }.max()
+        }
+
+        /// The memory of the largest input for each of its bytes. Nil if it is too little to tell.
+        var memoryPerByte: Int? {
+            points.last.flatMap { $0.memory > 16 << 20 ? $0.memory / max($0.bytes, 1) : nil }
         }
 
         /// Two for what is linear, four for what is quadratic. In between is room for noise, and for memory that no longer fits
         /// into the caches.
-        var isAtMostLinear: Bool { factor ?? 0 <= 2.83 }
+        var isAtMostLinear: Bool { max(factor ?? 0, memoryFactor ?? 0) <= 2.83 }
 
-        /// Takes the shorter time of each size.
-        mutating func keepShortest(of other: Measurement) {
-            points = zip(points, other.points).map { ($0.bytes, min($0.seconds, $1.seconds)) }
+        /// The memory is that of nodes of short scalars, and of the same again in another form.
+        var isOfModerateMemory: Bool { memoryPerByte ?? 0 <= 512 }
+
+        /// Takes the lower values of each size.
+        mutating func keepLowest(of other: Measurement) {
+            points = zip(points, other.points).map {
+                Point(
+                    bytes: $0.bytes, seconds: min($0.seconds, $1.seconds), memory: min($0.memory, $1.memory))
+            }
         }
 
         var description: String {
-            let last = points.last ?? (0, 0)
+            let last = points.last ?? Point(bytes: 0, seconds: 0)
             let factor = factor.map { String(format: "at most %.1f times", $0) } ?? "too short to tell"
-            return String(format: "%d bytes in %.3f s; doubled: ", last.bytes, last.seconds) + factor
+            var text = String(format: "%d bytes in %.3f s; doubled: ", last.bytes, last.seconds) + factor
+            if let memoryPerByte {
+                text += "; \(memoryPerByte) bytes of memory for each byte"
+                if let memoryFactor { text += String(format: ", doubled: at most %.1f times", memoryFactor) }
+            }
+            return text
         }
     }
 
@@ -44,7 +72,7 @@ struct GrowthCase: Sendable {
     func measure(upTo maximum: Int = .max) async throws -> Measurement {
         var measurement = try await measureOnce(upTo: maximum)
         for _ in 0..<2 where !measurement.isAtMostLinear {
-            measurement.keepShortest(of: try await measureOnce(upTo: maximum))
+            measurement.keepLowest(of: try await measureOnce(upTo: maximum))
         }
         return measurement
     }
@@ -58,6 +86,7 @@ struct GrowthCase: Sendable {
         while size <= min(self.maximum, maximum) {
             let input = input(size)
             var shortest = Double.infinity
+            let memory = PeakMemory.begin()
             // The shortest of three, because the machine may be busy. One is enough if it takes long.
             for _ in 0..<3 {
                 let start = Self.processorTime()
@@ -65,7 +94,9 @@ struct GrowthCase: Sendable {
                 shortest = min(shortest, Self.processorTime() - start)
                 if shortest > 1 { break }
             }
-            measurement.points.append((input.count, shortest))
+            measurement.points.append(
+                Measurement.Point(
+                    bytes: input.count, seconds: shortest, memory: memory.map(PeakMemory.added) ?? 0))
             if shortest > 4 { break }
             size *= 2
         }
@@ -77,5 +108,28 @@ struct GrowthCase: Sendable {
         var time = timespec()
         clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &time)
         return Double(time.tv_sec) + Double(time.tv_nsec) / 1e9
+    }
+}
+
+/// The peak of the resident memory of this process, which Linux can forget (proc_pid_clear_refs(5)). The address sanitizer holds
+/// released memory back, so that the peak of a small input may hide in it.
+private enum PeakMemory {
+    /// Forgets the peak, and returns the present memory in bytes. Nil if the system cannot.
+    static func begin() -> Int? {
+        guard let file = FileHandle(forWritingAtPath: "/proc/self/clear_refs"),
+            (try? file.write(contentsOf: Data("5".utf8))) != nil
+        else { return nil }
+        return resident("VmHWM:")
+    }
+
+    /// Returns the peak in addition to the memory at the beginning.
+    static func added(_ beginning: Int) -> Int { max((resident("VmHWM:") ?? 0) - beginning, 0) }
+
+    private static func resident(_ field: String) -> Int? {
+        let status = try? String(contentsOfFile: "/proc/self/status", encoding: .utf8)
+        let line = status?.split(separator: "\n").first { $0.hasPrefix(field) }
+        return line?.split(whereSeparator: \.isWhitespace).dropFirst().first.flatMap { Int($0) }.map {
+            $0 << 10
+        }
     }
 }

@@ -1,7 +1,7 @@
 import Cryptography
 
 extension GrowthCase {
-    static let all = formats + files + services
+    static let all = formats + files + services + hostileFiles
 
     private static let formats = [
         repeating("json", "strings", upTo: 4 << 20, "[", #""a\u00e9b","#, "0]"),

@@ -36,6 +36,19 @@ struct AWSConfigFaultTests {
         #expect(error?.message.contains("[DEFAULT] has more than 256 settings") == true)
     }
 
+    /// Otherwise a small file with many sections would take much memory.
+    @Test func doesNotCopyTheDefaultSettingsToEachSection() throws {
+        let text =
+            "[DEFAULT]\n" + (0..<200).map { "k\($0) = v\n" }.joined()
+            + (0..<50).map { "[profile p\($0)]\na = b\n" }.joined()
+        let file = try AWSConfigFile(path: "config", content: SecretBytes(copying: Array(text.utf8)))
+        #expect(file.sections.count == 50)
+        #expect(file.sections.reduce(0) { $0 + $1.settings.count } == 50)
+        let profiles = try awsProfiles(text, selected: "p7")
+        #expect(profiles.activeSettings.count == 201)
+        #expect(try profiles.profile("p8")?.settings.count == 201)
+    }
+
     /// The selected profile may use others as a source, a session or a section of endpoints.
     @Test(arguments: [
         "role_arn = arn:aws:iam::123456789012:role/r\nsource_profile = b\n[profile b]\nnonsense\n",
