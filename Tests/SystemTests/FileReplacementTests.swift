@@ -136,7 +136,7 @@ struct FileReplacementTests {
 
     /// A killed run leaves plaintext, which the next one for the same file removes.
     @Test func removesAbandonedFilesOfItsTarget() throws {
-        let path = try folder.write("a.yaml", "old")
+        try folder.write("a.yaml", "old")
         let kept = [
             ".a.yaml.bak.1.secrets-bridge-tmp", ".b.yaml.1.secrets-bridge-tmp",
             ".a.yaml.2.secrets-bridge-tmp",
