@@ -40,7 +40,9 @@ package struct CommandSuggestion {
     /// Returns one line with the unknown command, unless it may be a value, and the suggestions.
     package func message(for word: String) -> String {
         let suggestions = suggestions(for: word)
-        let isName = word.utf8.allSatisfy { $0.isASCIILowercase || $0 == UInt8(ascii: "-") }
+        let isName = word.utf8.allSatisfy {
+            $0.isASCIILowercase || $0.isASCIIUppercase || $0 == UInt8(ascii: "-")
+        }
         let isShown = isName || PathRedaction.printableArgument(word) != nil
         let unknown = isShown ? "\(quoted(word)) is not a command" : "the first argument is not a command"
         guard !suggestions.isEmpty else { return "\(unknown); \(program) --help lists them" }
