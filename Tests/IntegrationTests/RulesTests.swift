@@ -74,6 +74,7 @@ struct RulesTests {
         #expect(none.errors.contains("Secret db has no namespace, and scope strict"))
         // Standard input and output have no path.
         try await run(["wrap"], input: Self.secret, status: 1)
+        try folder.write("secret.yaml", Self.secret.replacing("db", with: "api"))
         let both = try await run(["wrap", "-n", "shop", "production/secret.yaml", "secret.yaml"])
         #expect(both.errors == "")
     }
