@@ -1,6 +1,5 @@
 // Linux calls that are variadic, which Swift cannot call, or that are simpler in C.
 #pragma once
-#include <fcntl.h>
 #include <linux/magic.h>
 #include <malloc.h>
 #include <pthread.h>
@@ -106,6 +105,8 @@ static inline int sb_close_on_exec(unsigned first, unsigned last) {
 
 /// Renames a file unless something has the new name (renameat2(2) with RENAME_NOREPLACE). Returns 0 on success.
 static inline int sb_rename_without_replacing(const char *from, const char *to) {
+    // AT_FDCWD. With <fcntl.h>, which defines it, struct stat would belong to this module, and not to Glibc's.
+    const int current_folder = -100;
     const unsigned no_replace = 1;
-    return (int)syscall(SYS_renameat2, AT_FDCWD, from, AT_FDCWD, to, no_replace);
+    return (int)syscall(SYS_renameat2, current_folder, from, current_folder, to, no_replace);
 }
