@@ -5,8 +5,9 @@ import Glibc
 /// link stays a link; owner, group, permissions and the POSIX ACL are kept. A file that could not keep them, or that has
 /// several hard links, is not replaced.
 package enum FileReplacement {
-    /// - Parameter fingerprint: the version of the file that may be replaced.
-    /// - Parameter mode: the permissions of the new file, or nil to keep those of the old one.
+    /// - Parameters:
+    ///   - fingerprint: the version of the file that may be replaced.
+    ///   - mode: the permissions of the new file, or nil to keep those of the old one.
     /// - Throws: `FileError` if the file has another version, or the folder or disk does not accept a new file. The old file
     ///   is unchanged then, and no temporary file is left.
     package static func replace(
@@ -50,6 +51,11 @@ package enum FileReplacement {
             unlink(temporary)
             throw error
         }
+    }
+
+    /// Removes the temporary files that killed processes left beside a file, also if the path is a link to it.
+    static func removeAbandoned(beside path: String) {
+        if let target = try? resolve(path) { TemporaryFile.removeAbandoned(of: target) }
     }
 
     /// Checks whether a file can be replaced, so that a command can fail before it does its work.

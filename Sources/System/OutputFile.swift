@@ -69,10 +69,12 @@ package struct OutputFile: Sendable {
             defer { close(file) }
             try contents.write(to: file, path)
         case .existingFile(let fingerprint):
+            FileReplacement.removeAbandoned(beside: path)
             try FileReplacement.replace(
                 path, with: contents, unchangedSince: fingerprint,
                 mode: permissions == .ownerOnly ? 0o600 : nil)
         case .newFile:
+            TemporaryFile.removeAbandoned(of: Self.withFolder(path))
             try TerminationSignals.deferring { () throws(FileError) in try create(contents) }
         }
     }

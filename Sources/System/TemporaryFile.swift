@@ -11,7 +11,7 @@ package enum TemporaryFile {
     /// Returns whether a file name is that of a temporary file, which a killed process leaves behind.
     package static func isTemporary(_ name: String) -> Bool { name.hasPrefix(".") && name.hasSuffix(suffix) }
 
-    /// Removes the abandoned temporary files of a target, and creates a new one, which is locked.
+    /// Creates a temporary file, which is locked.
     ///
     /// - Parameters:
     ///   - target: The path of the file. It contains a slash.
@@ -19,7 +19,6 @@ package enum TemporaryFile {
     /// - Returns: The path and the descriptor, or nil if it cannot be created; errno is the reason.
     static func create(for target: String, mode: UInt32) -> (path: String, file: Int32)? {
         let (folder, name) = split(target)
-        removeAbandoned(of: name, in: folder)
         // An attempt fails only if another process took the new file for an abandoned one before it was locked.
         for _ in 0..<64 {
             let path = folder + newName(for: name)
@@ -66,7 +65,10 @@ package enum TemporaryFile {
         return nil
     }
 
-    private static func removeAbandoned(of name: String, in folder: String) {
+    /// Removes the abandoned temporary files of a target. It reads the whole folder, so a command that writes many files of one
+    /// does not call it for each.
+    static func removeAbandoned(of target: String) {
+        let (folder, name) = split(target)
         guard let listing = opendir(folder) else { return }
         defer { closedir(listing) }
         while let entry = readdir(listing) {

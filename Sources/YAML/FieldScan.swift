@@ -5,14 +5,20 @@ extension YAMLReader {
     ///
     /// Unlike `documents`, it also reads a file with a key that occurs twice, and one with a syntax error up to the error:
     /// other programs may accept such a file, or the part before the error. The texts of the file may be secret, so they are
-    /// compared where they are, without copies. A file that nests deeper than `documents` reads it may have any: the time of
-    /// libyaml is quadratic in the depth.
+    /// compared where they are, without copies. A file that nests deeper than `documents` reads it, or has directives above its
+    /// limits, may have any: the time of libyaml is quadratic in them.
     package static func contains(
         field name: String, withOneOf values: [String], in file: borrowing SecretBytes
     ) -> Bool {
         file.withUnsafeBytes { bytes in
             var scan = FieldScan(name, values)
-            guard let text = try? SourceText(bytes, name: "") else { return false }
+            let text: SourceText
+            do throws(YAMLError) {
+                text = try SourceText(bytes, name: "")
+            } catch {
+                // The text has directives that libyaml is not given, and other programs may read.
+                return error.code == .syntax
+            }
             let events = LibYAMLParser(text)
             while !scan.isFound, !scan.isTooDeep, let event = try? events.next() {
                 if case .streamEnd = event.kind { break }

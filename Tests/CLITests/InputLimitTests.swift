@@ -76,6 +76,19 @@ struct InputLimitTests {
         #expect(files.problems.count == 1)
     }
 
+    /// kubectl may read a file whose directives this program does not give to libyaml.
+    @Test(arguments: [
+        "%TAG !e! tag:\(String(repeating: "x", count: 300))\n",
+        (0..<65).map { "%TAG !e\($0)! tag:a\n" }.joined(),
+    ])
+    func reportsAFileWithTooManyDirectivesForASearch(directives: String) async throws {
+        let text = directives + "---\nkind: \"Sec\\x72et\"\n"
+        let files = WrappedSecretFiles(
+            reading: [try folder.write("tags.yaml", text)],
+            .init(allowsNone: true, allowsPlaintext: false))
+        #expect(files.problems.count == 1)
+    }
+
     /// Merge keys place one value in many Secrets, and the text after it is searched for each.
     @Test func notesACommentAfterASharedValueOnce() throws {
         let text = """
