@@ -1,4 +1,5 @@
 import Cryptography
+import System
 
 /// The bytes of one file, validated as text, which converts offsets to lines and columns. It borrows the bytes, which
 /// must outlive it.
@@ -156,14 +157,8 @@ private func scalarCount(_ bytes: Slice<UnsafeRawBufferPointer>) -> Int {
 }
 
 extension [UInt32] {
-    /// Returns the index of the last number up to `limit`, by binary search. The numbers ascend from 0.
+    /// Returns the index of the last number up to `limit`. The numbers ascend from 0.
     fileprivate func lastIndex(notAfter limit: Int) -> Int {
-        var low = 0
-        var high = count
-        while high - low > 1 {
-            let middle = (low + high) / 2
-            if Int(self[middle]) <= limit { low = middle } else { high = middle }
-        }
-        return low
+        Swift.max(0, partitioningIndex { Int($0) > limit } - 1)
     }
 }

@@ -144,7 +144,7 @@ struct InputLimitTests {
     @Test func refusesAnEnvironmentFileWithTooManyLines() throws {
         let path = try folder.write("env", (0..<1025).map { "K\($0)\n" }.joined())
         let problem = argumentProblem { arguments throws(InputError) in
-            try arguments.addEnvFile(path) { _ in nil }
+            try arguments.addEnvFile(path) { SharedSecret(copying: $0.utf8) }
         }
         #expect(problem == "\(path):1025: a Secret has at most 1024 entries")
     }

@@ -92,7 +92,7 @@ import Testing
         ("  A=1\r\n", ["A": "1"]), ("A=1\r\r\n", ["A": "1\r"]), ("\u{B}A=1\n", ["A": "1"]),
         ("# c\n\nA=b=c\n", ["A": "b=c"]), ("A=\"q\"\n", ["A": "\"q\""]), ("\u{FEFF}A=1\n", ["A": "1"]),
         (" \r\nA=1", ["A": "1"]), ("   \n", [:]), ("\r\nA=2\n", ["A": "2"]), ("A=#x\n", ["A": "#x"]),
-        ("HELLO\n", ["HELLO": "hi"]), ("UNSET\n", ["UNSET": ""]), ("A=\u{301}\n", ["A": "\u{301}"]),
+        ("HELLO\n", ["HELLO": "hi"]), ("A=\u{301}\n", ["A": "\u{301}"]),
         ("my.env-name=1\n", ["my.env-name": "1"]), ("A=\n", ["A": ""]),
     ]
 
@@ -103,7 +103,7 @@ import Testing
     /// kubectl 1.36 keeps these characters, and other readers of such files strip them.
     @Test func notesWhatOtherReadersStrip() throws {
         let file = try folder.write(
-            ".env", "A=\"\(canary)\"\nB='x'\nC=x # y\nD=x \nHELLO\nUNSET\nE=x#y\nF=a\"b\"\nG=\n")
+            ".env", "A=\"\(canary)\"\nB='x'\nC=x # y\nD=x \nHELLO\nE=x#y\nF=a\"b\"\nG=\n")
         var input = SecretArguments()
         try input.addEnvFile(file) { $0 == "HELLO" ? SharedSecret(copying: canary.utf8) : nil }
         let quotes = "keeps its quotes, as with kubectl; remove them if they are not part of it"
@@ -113,8 +113,18 @@ import Testing
                 "\(file):3: the value of C keeps the text after #, as with kubectl; put a comment on its own line",
                 "\(file):4: the value of D ends with white space, which is kept, as with kubectl",
                 "\(file):5: HELLO has no =; its value is taken from the environment",
-                "\(file):6: UNSET has no =; its value is empty, as the environment has none",
             ])
+    }
+
+    /// kubectl 1.36 makes it an entry with an empty value.
+    @Test(arguments: ["A=1\n\(canary)\n", "A=-----BEGIN\n\(canary)\nB=1\n"])
+    func refusesANameWithoutAVariable(text: String) throws {
+        let message = errorMessage { () throws(InputError) in
+            var input = SecretArguments()
+            try input.addEnvFile(try write(text)) { _ in nil }
+        }
+        #expect(message?.contains(".env:2: a line without = is the name of an environment variable") == true)
+        expectSafeMessage(message)
     }
 
     /// Parts of such a value would become the names of entries.
@@ -136,7 +146,7 @@ import Testing
         "A=\"x\" # y\nHELLO\nB='z'\n", "A='x' \nHELLO\n", "A='tis\nB=1\n# it's\n", "A=1\nHELLO\nB=\"x\n",
     ])
     func acceptsAQuotedValueOnOneLine(text: String) throws {
-        #expect(try env(Array(text.utf8)).count > 1)
+        #expect(try env(Array(text.utf8), ["HELLO": "hi"]).count > 1)
     }
 
     private func write(_ text: String) throws(InputError) -> String {

@@ -1,3 +1,5 @@
+import System
+
 /// Compares two texts by lines, in time that is linear in their length: lines that occur once in both split them
 /// (patience diff). Short parts between them are compared line by line, and long ones are removed and added as a whole.
 struct LineDifference {
@@ -97,13 +99,9 @@ struct LineDifference {
         var ends: [Int] = []
         var previous: [Int?] = []
         for (index, pair) in pairs.enumerated() {
-            var (low, high) = (0, ends.count)
-            while low < high {
-                let middle = (low + high) / 2
-                if pairs[ends[middle]].1 < pair.1 { low = middle + 1 } else { high = middle }
-            }
-            previous.append(low > 0 ? ends[low - 1] : nil)
-            if low < ends.count { ends[low] = index } else { ends.append(index) }
+            let length = ends.partitioningIndex { pairs[$0].1 >= pair.1 }
+            previous.append(length > 0 ? ends[length - 1] : nil)
+            if length < ends.count { ends[length] = index } else { ends.append(index) }
         }
         var run: [(Int, Int)] = []
         var next = ends.last

@@ -67,20 +67,23 @@ package struct SecretArguments: Sendable {
         }
     }
 
-    /// Adds lines of `KEY=VALUE`. `KEY` alone takes its value from `environment`, or is empty.
+    /// Adds lines of `KEY=VALUE`. `KEY` alone takes its value from `environment`. Without a variable of this name, the line is
+    /// refused, unlike with kubectl: it may be a part of a value, and would become the name of an empty entry.
     package mutating func addEnvFile(
         _ path: String, environment: (String) -> SharedSecret?
     ) throws(InputError) {
         let contents = try Self.read(path)
         for line in try EnvFile.lines(contents, source: path) {
             let location = "\(path):\(line.number)"
-            let value = line.value ?? environment(line.key)
-            try add(line.key, value ?? SharedSecret(copying: []), location)
+            guard let value = line.value ?? environment(line.key) else {
+                throw InputError(
+                    location,
+                    "a line without = is the name of an environment variable, and there is none of this name; KEY=VALUE is "
+                        + "expected, or KEY= for an empty value; values over several lines need --from-file")
+            }
+            try add(line.key, value, location)
             if line.value == nil {
-                notes.append(
-                    "\(location): \(line.key) has no =; its value is "
-                        + (value == nil ? "empty, as the environment has none" : "taken from the environment")
-                )
+                notes.append("\(location): \(line.key) has no =; its value is taken from the environment")
             }
             notes += line.notes.map { "\(location): the value of \(line.key) \($0)" }
         }

@@ -5,7 +5,8 @@ import KubeClient
 /// time.
 ///
 /// An event that repeats becomes a series, whose count is sent at most once per `repeatInterval`. Token buckets limit each
-/// object, each namespace and the total; namespaces take turns. Events beyond the limits are dropped and counted.
+/// object, each namespace and the total; namespaces take turns. Events beyond the limits are dropped and counted: when too many
+/// wait, those of the namespace that has most.
 struct EventCorrelator<Instant: InstantProtocol & Sendable>: Sendable where Instant.Duration == Duration {
     struct Limits: Sendable {
         /// Different events of one object.
@@ -72,8 +73,9 @@ struct EventCorrelator<Instant: InstantProtocol & Sendable>: Sendable where Inst
     ///
     /// - Parameter timestamp: the instant `now` in the format of the event.
     mutating func record(_ record: EventRecord, at now: Instant, timestamp: String) {
-        if series[record] == nil {
-            guard hasRoom(for: record), takeTokens(for: record.involvedObject, now) else {
+        let isNew = series[record] == nil
+        if isNew {
+            guard takeTokens(for: record.involvedObject, now) else {
                 droppedCount += 1
                 return
             }
@@ -83,9 +85,12 @@ struct EventCorrelator<Instant: InstantProtocol & Sendable>: Sendable where Inst
         known.count += 1
         known.lastTimestamp = timestamp
         let isDue = known.sent.map { now >= $0.advanced(by: limits.repeatInterval) } ?? true
-        if isDue, !known.isPending, hasRoom(for: record) {
+        if isDue, !known.isPending, makeRoom(for: record) {
             known.isPending = true
             pending.append(record, to: record.involvedObject.ref.namespace)
+        } else if isNew {
+            droppedCount += 1
+            return
         }
         series[record] = known
     }
@@ -105,6 +110,9 @@ struct EventCorrelator<Instant: InstantProtocol & Sendable>: Sendable where Inst
                 lastTimestamp: known.lastTimestamp))
     }
 
+    /// Returns true if the event waits to be sent.
+    func isPending(_ record: EventRecord) -> Bool { series[record]?.isPending ?? false }
+
     /// Remembers the name under which the API server stores the event.
     mutating func recordSent(_ record: EventRecord, as name: String) {
         series[record]?.name = name
@@ -116,9 +124,19 @@ struct EventCorrelator<Instant: InstantProtocol & Sendable>: Sendable where Inst
         if series[record]?.isPending == false { series[record] = nil }
     }
 
-    private func hasRoom(for record: EventRecord) -> Bool {
-        pending.count < limits.maximumPending
-            && pending.count(of: record.involvedObject.ref.namespace) < limits.maximumPendingPerNamespace
+    /// Returns true if the event may wait. If too many wait, it takes the place of one of the namespace that has most.
+    private mutating func makeRoom(for record: EventRecord) -> Bool {
+        let waiting = pending.count(of: record.involvedObject.ref.namespace)
+        guard waiting < limits.maximumPendingPerNamespace else { return false }
+        guard pending.count >= limits.maximumPending else { return true }
+        guard let longest = pending.longestFlow, pending.count(of: longest) > waiting + 1,
+            let dropped = pending.popLast(of: longest)
+        else { return false }
+        droppedCount += 1
+        series[dropped]?.isPending = false
+        // One that was never sent has no count that could be raised.
+        if series[dropped]?.name == nil { series[dropped] = nil }
+        return true
     }
 
     /// Takes a token of the object and one of its namespace.

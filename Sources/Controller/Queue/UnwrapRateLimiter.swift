@@ -91,14 +91,10 @@ struct UnwrapRateLimiterMachine: Sendable {
         /// An object has had to wait since the bucket was last full.
         var hasThrottled = false
 
-        /// Returns the index of `ticket`, found by binary search.
+        /// Returns the index of `ticket`.
         func position(of ticket: UInt64) -> Int? {
-            var (low, high) = (0, queue.count)
-            while low < high {
-                let middle = (low + high) / 2
-                if queue[middle] < ticket { low = middle + 1 } else { high = middle }
-            }
-            return low < queue.count && queue[low] == ticket ? low : nil
+            let position = queue.partitioningIndex { $0 >= ticket }
+            return position < queue.count && queue[position] == ticket ? position : nil
         }
     }
 

@@ -44,15 +44,8 @@ struct VerificationTurns: Sendable {
         /// The objects for which tokens are kept, in the order of their tickets.
         var queue: Deque<Waiting> = []
 
-        /// Returns the number of objects before `ticket`, found by binary search.
-        func position(of ticket: UInt64) -> Int {
-            var (low, high) = (0, queue.count)
-            while low < high {
-                let middle = (low + high) / 2
-                if queue[middle].ticket < ticket { low = middle + 1 } else { high = middle }
-            }
-            return low
-        }
+        /// Returns the number of objects before `ticket`.
+        func position(of ticket: UInt64) -> Int { queue.partitioningIndex { $0.ticket >= ticket } }
 
         mutating func put(_ waiting: Waiting) {
             remove(waiting.ticket)

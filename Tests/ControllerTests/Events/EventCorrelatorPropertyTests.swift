@@ -4,7 +4,8 @@ import Testing
 
 @testable import Controller
 
-/// Random events in virtual time: each is counted or dropped once, no limit is exceeded, and what waits is sent in the end.
+/// Random events in virtual time: each is counted or dropped once, no limit is exceeded, what waits is sent in the end, and
+/// an event gives up its place only if its namespace has more places than any other.
 @Suite struct EventCorrelatorPropertyTests {
     @Test func countsEachEventOnceAndKeepsItsLimits() async {
         let violation = await PropertyRun.violation(seeds: 30) { random in
@@ -44,6 +45,8 @@ private struct EventRun {
     private var occurrences: [EventRecord: Int] = [:]
     private var series: [EventRecord: Series] = [:]
     private var dropped = 0
+    /// The events that wait, in the order in which they came.
+    private var waiting: [EventRecord] = []
     /// When new series began, by their object and by their namespace, and when any event was sent.
     private var begun: [String: [ManualClock.Instant]] = [:]
     private var sent: [ManualClock.Instant] = []
@@ -75,20 +78,45 @@ private struct EventRun {
     }
 
     private mutating func occur() {
-        let namespace = "ns-\(random.number(0..<2))"
+        let namespace = "ns-\(random.number(0..<4))"
         let object = ObjectMeta(name: "db-\(random.number(0..<3))", namespace: namespace, uid: "u")
         let record = EventRecord(.warning, "KMSUnavailable", "\(random.number(0..<3))", about: object)
         let before = correlator.droppedCount
         correlator.record(record, at: now, timestamp: "\(now)")
         let earlier = occurrences[record, default: 0]
         occurrences[record] = earlier + 1
-        if correlator.droppedCount > before {
-            dropped += 1
-            if series[record] != nil { fail("an event of a series is dropped") }
-        } else if series[record] == nil {
+        let waited = waiting.contains(record)
+        if correlator.droppedCount > before { dropped += 1 }
+        if !waited, correlator.isPending(record) {
+            if correlator.droppedCount > before { giveUpPlace(to: namespace) }
+            waiting.append(record)
+            if waiting.count > Self.limits.maximumPending { fail("\(waiting.count) events wait") }
+        } else if correlator.droppedCount > before, series[record] != nil {
+            fail("an event of a series is dropped")
+        }
+        if correlator.isPending(record), series[record] == nil {
             series[record] = Series(earlier: earlier)
             begun["\(object.ref)", default: []].append(now)
             begun[namespace, default: []].append(now)
+        }
+    }
+
+    /// An event of another namespace has lost its place.
+    private mutating func giveUpPlace(to namespace: String) {
+        guard let index = waiting.firstIndex(where: { !correlator.isPending($0) }) else {
+            return fail("an event is dropped, and all wait")
+        }
+        let record = waiting.remove(at: index)
+        if series[record]?.name == nil { series[record] = nil }
+        let counts = Dictionary(grouping: waiting, by: \.involvedObject.ref.namespace).mapValues(\.count)
+        let loser = record.involvedObject.ref.namespace
+        if waiting[index...].contains(where: { $0.involvedObject.ref.namespace == loser }) {
+            fail("an event has lost its place to a later one of its namespace")
+        }
+        let before = counts[loser, default: 0] + 1
+        if let longest = counts.values.max(), longest > before { fail("not the longest queue is cut") }
+        if before <= counts[namespace, default: 0] + 1 {
+            fail("a namespace takes more places than \(loser) has")
         }
     }
 
@@ -110,6 +138,7 @@ private struct EventRun {
     private mutating func send(_ event: Correlator.PendingEvent) {
         sent.append(now)
         let record = event.record
+        waiting.removeAll { $0 == record }
         guard var known = series[record] else { return fail("an unknown event is sent") }
         if event.name != known.name { fail("\(event.name ?? "no name") and not \(known.name ?? "none")") }
         let count = occurrences[record, default: 0] - known.earlier

@@ -86,6 +86,49 @@ import Testing
         #expect(correlator.droppedCount == 9900)
     }
 
+    @Test func namespacesThatFillTheQueueMakeRoomForAnotherOne() {
+        var correlator = Correlator(now: at(0))
+        for second in [0, 100] {
+            for team in 0..<10 {
+                for index in 0..<100 {
+                    correlator.record(
+                        event("db-\(second)-\(index)", in: "team-\(team)"), at: at(Double(second)),
+                        timestamp: "t")
+                }
+            }
+        }
+        let before = correlator.droppedCount
+        #expect(before == 1000)
+        correlator.record(event("victim", in: "other"), at: at(100), timestamp: "t")
+        #expect(correlator.isPending(event("victim", in: "other")))
+        #expect(correlator.droppedCount == before + 1)
+        let events = sent(&correlator, until: 100)
+        #expect(events.prefix(11).contains { $0.record.involvedObject.ref.namespace == "other" })
+        let later = stride(from: 101.0, to: 200, by: 1).flatMap { sent(&correlator, until: $0) }
+        #expect(events.count + later.count == 1000)
+    }
+
+    @Test func aRepeatedEventThatLostItsPlaceIsSentLater() {
+        var limits = Correlator.Limits()
+        (limits.maximumPending, limits.maximumPendingPerNamespace) = (2, 2)
+        var correlator = Correlator(limits, now: at(0))
+        correlator.record(event("db"), at: at(0), timestamp: "t0")
+        _ = correlator.next(at: at(0))
+        correlator.recordSent(event("db"), as: "event-1")
+        correlator.record(event("first"), at: at(700), timestamp: "t1")
+        correlator.record(event("db"), at: at(700), timestamp: "t1")
+        correlator.record(event("victim", in: "other"), at: at(700), timestamp: "t1")
+        #expect(!correlator.isPending(event("db")))
+        #expect(
+            Set(sent(&correlator, until: 700).map(\.record)) == [
+                event("first"), event("victim", in: "other"),
+            ])
+        correlator.record(event("db"), at: at(701), timestamp: "t2")
+        let events = sent(&correlator, until: 701)
+        #expect(events.map(\.name) == ["event-1"])
+        #expect(events.map(\.count) == [3])
+    }
+
     @Test func createsANewEventAfterAFailure() {
         var correlator = Correlator(now: at(0))
         correlator.record(event(), at: at(0), timestamp: "t0")

@@ -110,6 +110,24 @@ struct AWSUnwrappingTests {
         #expect(recoveries.elements == [1])
     }
 
+    /// A key in an external key store whose proxy does not respond is no outage of KMS.
+    @Test func theOutageOfAKeyStoreDoesNotStopOtherKeys() async throws {
+        let isOut = Locked(true)
+        let transport = FakeTransport { _ in
+            isOut.withLock { $0 } ? .kmsError("KeyUnavailableException", status: 500) : .decrypted()
+        }
+        let manager = BatchingKeyManager(try awsKeyManager(transport))
+        for index in 0..<3 {
+            let error = await keyManagerError { () throws(KeyManagerError) in
+                try await manager.unwrap(awsRecipient, for: bindingNamed("s\(index)"))
+            }
+            #expect(error?.code == .unavailable)
+            #expect(error?.message.contains("key store") == true)
+        }
+        isOut.withLock { $0 = false }
+        _ = try await manager.unwrap(awsRecipient, for: binding("after"))
+    }
+
     @Test func doesNotWaitForABatchOfOne() throws {
         var rules = BatchMachine<Int>.Policy()
         rules.maximumSize = 1

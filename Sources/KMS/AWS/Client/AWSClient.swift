@@ -121,7 +121,7 @@ final class AWSClient: Sendable {
         case .throttled:
             rateLimiter?.recordThrottling()
             return .throttled(retryAfter: error.retryAfter)
-        case .outage: return .outage(retryAfter: error.retryAfter)
+        case .outage, .keyStoreOutage: return .outage(retryAfter: error.retryAfter)
         case .invalidCredentials: return self.credentials.invalidate(credentials) ? .credentialsReplaced : nil
         case .signatureMismatch, .clockSkew:
             let now = clock.date()

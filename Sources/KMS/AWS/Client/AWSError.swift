@@ -59,7 +59,7 @@ extension KeyManagerError {
             switch error.code {
             case .cancelled: .cancelled
             case .unreachable, .malformedResponse, .wrongKey, .errorResponse(.outage),
-                .credentials(.unavailable):
+                .errorResponse(.keyStoreOutage), .credentials(.unavailable):
                 .unavailable
             case .locallyThrottled, .errorResponse(.throttled): .throttled
             case .misconfigured, .credentials(.misconfigured): .misconfigured
@@ -86,6 +86,8 @@ enum AWSErrorCategory: Equatable, Sendable, CaseIterable {
     case throttled
     /// AWS failed, or a service that it depends on.
     case outage
+    /// The store of this key does not serve, such as an external key store; KMS serves other keys.
+    case keyStoreOutage
     /// The credentials are expired or unknown.
     case invalidCredentials
     /// AWS computed a signature that differs from the request's.
@@ -133,11 +135,13 @@ enum AWSErrorCategory: Equatable, Sendable, CaseIterable {
             (
                 .outage,
                 [
-                    "KMSInternalException", "DependencyTimeoutException", "KeyUnavailableException",
-                    "InternalFailure", "InternalError", "InternalServerError", "ServiceUnavailable",
-                    "ServiceUnavailableException", "RequestTimeout", "RequestTimeoutException",
+                    "KMSInternalException", "DependencyTimeoutException", "InternalFailure", "InternalError",
+                    "InternalServerError", "ServiceUnavailable", "ServiceUnavailableException",
+                    "RequestTimeout",
+                    "RequestTimeoutException",
                 ]
             ),
+            (.keyStoreOutage, ["KeyUnavailableException"]),
             (
                 .invalidCredentials,
                 [

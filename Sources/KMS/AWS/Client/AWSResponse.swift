@@ -68,6 +68,9 @@ extension AWSResponse {
                 "\(client) throttles this account, whose callers share a quota of cryptographic operations; raise the "
                     + "quota in Service Quotas, or lower \(AWSSettings.maximumRateVariable)"
             case .outage: "\(client) failed (HTTP \(status)); the request will be retried"
+            case .keyStoreOutage:
+                "\(client) failed (HTTP \(status)), because the key store of the key does not serve \(operation); the request "
+                    + "will be retried"
             case .invalidCredentials:
                 "\(client) rejects the credentials for \(operation): they expired, were deleted, or belong to another "
                     + "partition; replace them"
