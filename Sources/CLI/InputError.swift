@@ -9,8 +9,11 @@ package struct InputError: Error, Hashable, Sendable, CustomStringConvertible {
     /// True if the command line itself is wrong, which exits with code 64.
     package let isUsage: Bool
 
+    /// The length at which a message is cut. Names in files may have megabytes.
+    private static let maximumBytes = 4096
+
     package init(_ description: String, isUsage: Bool = false) {
-        self.description = description.escapingInvisibleCharacters
+        self.description = description.asOneLine(limit: Self.maximumBytes)
         self.isUsage = isUsage
     }
 

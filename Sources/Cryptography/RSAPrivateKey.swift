@@ -81,14 +81,17 @@ package final class RSAPrivateKey: @unchecked Sendable {
 
     /// Decrypts RSAES-OAEP (RFC 8017 7.1.2) with SHA-256 for the label and for MGF1.
     ///
-    /// - Throws: `authenticationFailed` for another key or label or changed bytes, which cannot be told apart.
+    /// - Throws: `authenticationFailed` for another key or label or changed bytes, which cannot be told apart. A ciphertext of
+    ///   another length than that of the modulus costs no computation.
     package func decryptOAEP(
         _ ciphertext: UnsafeRawBufferPointer, label: [UInt8]
     ) throws(CryptoError) -> SecretBytes {
+        let size = Int(EVP_PKEY_get_size(key))
+        guard ciphertext.count == size else { throw .authenticationFailed }
         let context = try DecryptionContext(key)
         try context.start(label: label)
         var count = 0
-        let largest = try SecretBytes(count: Int(EVP_PKEY_get_size(key))) { output throws(CryptoError) in
+        let largest = try SecretBytes(count: size) { output throws(CryptoError) in
             count = try context.decrypt(ciphertext, into: output)
         }
         return largest.withUnsafeBytes {

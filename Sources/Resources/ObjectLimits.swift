@@ -1,3 +1,5 @@
+import Envelope
+
 /// The limit of the API server for the values of one Secret.
 package enum SecretLimits {
     /// All values together, in bytes (core/v1, `MaxSecretSize`).
@@ -58,14 +60,15 @@ package enum ObjectLimits {
             else {
                 throw SpecError(
                     .invalidSpec,
-                    "\(field).labels: \(key.debugDescription) is not a label (key [prefix/]name, value at most 63 of A-Z a-z "
+                    "\(field).labels: \(EnvelopeValidation.quoted(key)) is not a label (key [prefix/]name, value at most 63 of A-Z a-z "
                         + "0-9 - _ ., with a letter or digit at both ends)")
             }
         }
         for key in annotations.keys.sorted()
         where !TemplateValidation.isQualifiedName(key, lowercasePrefix: false) {
             throw SpecError(
-                .invalidSpec, "\(field).annotations: \(key.debugDescription) is not a valid annotation key")
+                .invalidSpec,
+                "\(field).annotations: \(EnvelopeValidation.quoted(key)) is not a valid annotation key")
         }
         let count = size(of: annotations)
         guard count <= maximumAnnotationBytes else {

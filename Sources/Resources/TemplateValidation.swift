@@ -47,7 +47,8 @@ package enum TemplateValidation {
         try checkCount(labels, field)
         for (key, value) in labels.sorted(by: { $0.key < $1.key }) {
             guard isQualifiedName(key, lowercasePrefix: true) else {
-                throw SpecError(.invalidSpec, "\(field): \(key.debugDescription) is not a valid label key")
+                throw SpecError(
+                    .invalidSpec, "\(field): \(EnvelopeValidation.quoted(key)) is not a valid label key")
             }
             guard isLabelValue(value) else {
                 throw SpecError(
@@ -70,7 +71,7 @@ package enum TemplateValidation {
         for (key, value) in annotations.sorted(by: { $0.key < $1.key }) {
             guard isQualifiedName(key, lowercasePrefix: false) else {
                 throw SpecError(
-                    .invalidSpec, "\(field): \(key.debugDescription) is not a valid annotation key")
+                    .invalidSpec, "\(field): \(EnvelopeValidation.quoted(key)) is not a valid annotation key")
             }
             guard value.utf8.count <= maximumAnnotationBytes else {
                 throw SpecError(

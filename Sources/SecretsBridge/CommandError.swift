@@ -82,7 +82,7 @@ extension SecretsBridge {
         }
         // `validate()` comes before ArgumentParser's own check, and misses the value of a mistyped option.
         let problem = message(for: error)
-        if !problem.isEmpty, !problem.hasPrefix("Unknown option"),
+        if !problem.isEmpty, !problem.hasPrefix("Unknown option"), !problem.hasPrefix("Missing value for"),
             let option = unknownOption(in: CommandLine.arguments)
         {
             text = text.replacing(problem, with: "Unknown option '\(option)'", maxReplacements: 1)

@@ -39,7 +39,13 @@ struct Exec: AsyncParsableCommand {
     var command: [String]
 
     func validate() throws {
-        if command.isEmpty { throw ValidationError("give the program to run, after --") }
+        guard let program = command.first else { throw ValidationError("give the program to run, after --") }
+        // Shells take such words before a program for variables. The value may be a secret, and is not printed.
+        if let sign = program.firstIndex(of: "="), !program[..<sign].contains("/") {
+            throw ValidationError(
+                "the first argument after -- is a variable and not a program; write it before secrets-bridge, or run the "
+                    + "program with env")
+        }
     }
 
     func run() async throws {

@@ -39,13 +39,18 @@ extension String {
 
     /// The text on one line, for messages that quote names from files and servers: characters that would end the line,
     /// move the cursor or hide text are escaped, and a text of more than 2,000 bytes is cut.
-    package var asOneLine: String { shortened(to: 2_000).escapingInvisibleCharacters }
+    package var asOneLine: String { asOneLine(limit: 2_000) }
 
     /// A name from a file or a server, for messages: on one line, cut after 128 bytes.
-    package var sanitizedName: String { shortened(to: 128).escapingInvisibleCharacters }
+    package var sanitizedName: String { asOneLine(limit: 128) }
 
-    fileprivate func shortened(to count: Int) -> String {
-        utf8.count > count ? truncated(toUTF8: count) + "…" : self
+    /// Returns the text with invisible characters as escapes, cut after this many bytes of UTF-8.
+    package func asOneLine(limit: Int) -> String {
+        // An escape is longer than its character.
+        let start = truncated(toUTF8: limit)
+        let line = start.escapingInvisibleCharacters
+        let isWhole = start.utf8.count == utf8.count && line.utf8.count <= limit
+        return isWhole ? line : line.truncated(toUTF8: limit) + "…"
     }
 }
 
@@ -54,7 +59,7 @@ extension Collection<String> {
     /// after this many bytes, which most paths and key ids do not reach. A message has a bounded size then, however many names
     /// there are and however long they are.
     package func listed(limit: Int = 8, bytes: Int = 512) -> String {
-        let shown = prefix(limit).map { $0.shortened(to: bytes).escapingInvisibleCharacters }
+        let shown = prefix(limit).map { $0.asOneLine(limit: bytes) }
             .joined(separator: ", ")
         return count > limit ? "\(shown) and \(count - limit) more" : shown
     }

@@ -3,29 +3,32 @@ package import Cryptography
 extension YAMLReader {
     /// Returns whether a field anywhere in a file has one of some values, without white space around them.
     ///
-    /// Unlike `documents`, it also reads a file with a key that occurs twice, and one with a syntax error up to the error:
-    /// other programs may accept such a file, or the part before the error. The texts of the file may be secret, so they are
-    /// compared where they are, without copies. A file that nests deeper than `documents` reads it, or has directives above its
-    /// limits, may have any: the time of libyaml is quadratic in them.
+    /// Unlike `documents`, it also reads a file with a key that occurs twice, one with a syntax error up to the error, and the other
+    /// documents of one with a document that is not text: other programs may accept such a file, or these parts of it. The texts
+    /// of the file may be secret, so they are compared where they are, without copies. A file that nests deeper than `documents`
+    /// reads it, or has directives above its limits, may have any field: the time of libyaml is quadratic in them.
     package static func contains(
         field name: String, withOneOf values: [String], in file: borrowing SecretBytes
     ) -> Bool {
         file.withUnsafeBytes { bytes in
-            var scan = FieldScan(name, values)
-            let text: SourceText
-            do throws(YAMLError) {
-                text = try SourceText(bytes, name: "")
-            } catch {
-                // The text has directives that libyaml is not given, and other programs may read.
-                return error.code == .syntax
-            }
-            let events = LibYAMLParser(text)
-            while !scan.isFound, !scan.isTooDeep, let event = try? events.next() {
-                if case .streamEnd = event.kind { break }
-                scan.advance(event)
-            }
-            return scan.isFound || scan.isTooDeep
+            let scan = FieldScan(name, values)
+            if let answer = scan.mayFind(in: bytes) { return answer }
+            return documents(of: bytes).contains { scan.mayFind(in: $0) ?? false }
         }
+    }
+
+    /// Splits a file at the lines that begin with `---`, as kubectl does before it parses the documents.
+    private static func documents(of file: UnsafeRawBufferPointer) -> [UnsafeRawBufferPointer] {
+        let marker = Array("---".utf8)
+        var documents: [UnsafeRawBufferPointer] = []
+        var (start, line) = (0, 0)
+        while let end = file[line...].firstIndex(of: lineFeed) {
+            line = end + 1
+            guard file[line...].starts(with: marker) else { continue }
+            documents.append(UnsafeRawBufferPointer(rebasing: file[start..<line]))
+            start = line
+        }
+        return documents + [UnsafeRawBufferPointer(rebasing: file[start...])]
     }
 }
 
@@ -38,20 +41,54 @@ private struct FieldScan {
         var isKeyNext = true
     }
 
+    /// What a scalar may be.
+    private struct Match {
+        let isName: Bool
+        let isValue: Bool
+    }
+
     private let name: [UInt8]
     private let values: [[UInt8]]
-    private(set) var isFound = false
+    private var isFound = false
     private var open: [Collection] = []
-    var isTooDeep: Bool { open.count > NodeComposer.maximumDepth }
-    /// The scalars with anchors, whose memory is zeroed when it is released.
-    private var anchors: [String: ScalarText] = [:]
+    private var isTooDeep: Bool { open.count > NodeComposer.maximumDepth }
+    /// The scalars with anchors.
+    private var anchors: [String: Match] = [:]
 
     init(_ name: String, _ values: [String]) {
         self.name = Array(name.utf8)
         self.values = values.map { Array($0.utf8) }
     }
 
-    mutating func advance(_ event: ParseEvent) {
+    /// Returns true if the field is found, or if it may follow the event at which the search ends. Returns nil if the bytes are
+    /// not text.
+    func mayFind(in bytes: UnsafeRawBufferPointer) -> Bool? {
+        let text: SourceText
+        do throws(YAMLError) {
+            text = try SourceText(bytes, name: "")
+        } catch {
+            // Of a syntax error, the text has directives that libyaml is not given, and other programs may read.
+            return error.code == .notText ? nil : error.code == .syntax
+        }
+        if text.mayBeJSON, mayFind(in: JSONEventParser(text, acceptsHalfPairs: true)) == true { return true }
+        return mayFind(in: LibYAMLParser(text))
+    }
+
+    private func mayFind(in events: some ParseEventStream) -> Bool? {
+        var scan = self
+        do throws(YAMLError) {
+            while !scan.isFound, !scan.isTooDeep {
+                let event = try events.next()
+                if case .streamEnd = event.kind { return false }
+                scan.advance(event)
+            }
+            return true
+        } catch {
+            return error.code == .notText ? nil : false
+        }
+    }
+
+    private mutating func advance(_ event: ParseEvent) {
         switch event.kind {
         case .streamStart, .streamEnd, .documentEnd: break
         case .documentStart: (open, anchors) = ([], [:])
@@ -59,8 +96,9 @@ private struct FieldScan {
         case .scalar(let raw, _, let properties, _):
             // A value that does not match its tag is taken as it is written.
             let text = (try? event.scalar())?.text ?? raw
-            if let anchor = properties.anchor { anchors[anchor] = text }
-            add(text)
+            let match = Match(isName: Self.equals(text, [name]), isValue: Self.equals(text, values))
+            if let anchor = properties.anchor { anchors[anchor] = match }
+            add(match)
         case .sequenceStart:
             add(nil)
             open.append(Collection(isMapping: false))
@@ -72,20 +110,20 @@ private struct FieldScan {
     }
 
     /// Adds a node to the innermost collection.
-    private mutating func add(_ text: ScalarText?) {
+    private mutating func add(_ scalar: Match?) {
         guard var collection = open.popLast() else { return }
         defer { open.append(collection) }
         guard collection.isMapping else { return }
         if collection.isKeyNext {
-            collection.isField = text.map { Self.equals($0, name) } ?? false
-        } else if collection.isField, let text, values.contains(where: { Self.equals(text, $0) }) {
+            collection.isField = scalar?.isName ?? false
+        } else if collection.isField, scalar?.isValue == true {
             isFound = true
         }
         collection.isKeyNext.toggle()
     }
 
-    /// Compares a scalar, without the spaces and line breaks around it.
-    private static func equals(_ scalar: ScalarText, _ text: [UInt8]) -> Bool {
+    /// Compares a scalar, without the spaces and line breaks around it, with some texts.
+    private static func equals(_ scalar: ScalarText, _ texts: [[UInt8]]) -> Bool {
         scalar.withUnsafeBytes { bytes in
             var rest = bytes[...]
             while let blank = blanks.first(where: { rest.starts(with: $0) }) {
@@ -94,7 +132,7 @@ private struct FieldScan {
             while let blank = blanks.first(where: { rest.suffix($0.count).elementsEqual($0) }) {
                 rest = rest.dropLast(blank.count)
             }
-            return rest.elementsEqual(text)
+            return texts.contains { rest.elementsEqual($0) }
         }
     }
 

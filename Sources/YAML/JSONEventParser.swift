@@ -22,9 +22,12 @@ final class JSONEventParser: ParseEventStream {
     private var scanner: JSONScanner
     private var state = State.document
     private var collections: [Collection] = []
+    /// True if a string with half a surrogate pair, which other programs accept, is read as it is written.
+    private let acceptsHalfPairs: Bool
 
-    init(_ text: SourceText) {
+    init(_ text: SourceText, acceptsHalfPairs: Bool = false) {
         self.text = text
+        self.acceptsHalfPairs = acceptsHalfPairs
         arena = ScalarArena(chunkSize: text.bytes.count)
         scanner = JSONScanner(text.bytes)
     }
@@ -141,6 +144,9 @@ final class JSONEventParser: ParseEventStream {
             let rest = UnsafeRawBufferPointer(rebasing: text.bytes[(start + 1)...])
             try JSONString.unescape(raw ?? rest, into: &buffer)
         } catch {
+            if acceptsHalfPairs, error.problem == .loneSurrogate, let raw {
+                return event(scalar(arena.store(raw), .doubleQuoted, .string), from: start)
+            }
             scanner.offset = start + error.offset
             throw self.error(Self.message(error.problem))
         }

@@ -9,6 +9,8 @@ final class LibYAMLParser: ParseEventStream {
     let text: SourceText
     private let parser: UnsafeMutablePointer<yaml_parser_t>
     private var arena: ScalarArena
+    /// The position of the last event.
+    private var position = SourceText.Position()
     /// The last tag: equal ones, which follow each other, share one string.
     private var lastTag = ""
 
@@ -27,9 +29,8 @@ final class LibYAMLParser: ParseEventStream {
         var event = yaml_event_t()
         guard yaml_parser_parse(parser, &event) != 0 else { throw error() }
         defer { yaml_event_delete(&event) }
-        let range = text.range(
-            text.byteOffset(ofCharacter: event.start_mark.index),
-            text.byteOffset(ofCharacter: event.end_mark.index))
+        let start = text.byteOffset(ofCharacter: event.start_mark.index, from: &position)
+        let range = text.range(start, text.byteOffset(ofCharacter: event.end_mark.index, from: &position))
         return ParseEvent(kind: kind(of: event), range: range)
     }
 
@@ -86,10 +87,12 @@ final class LibYAMLParser: ParseEventStream {
         // libyaml's problems are constants, which quote nothing of the text.
         let problem = state.problem.map { String(cString: $0) } ?? "out of memory"
         // Errors of the reader have a byte offset, others the index of a character.
+        let isNotText = state.error == YAML_READER_ERROR
         let offset =
-            state.error == YAML_READER_ERROR
-            ? state.problem_offset : text.byteOffset(ofCharacter: state.problem_mark.index)
-        return text.error(.syntax, at: offset, "not valid YAML: \(problem)\(advice(for: problem))")
+            isNotText
+            ? state.problem_offset : text.byteOffset(ofCharacter: state.problem_mark.index, from: &position)
+        return text.error(
+            isNotText ? .notText : .syntax, at: offset, "not valid YAML: \(problem)\(advice(for: problem))")
     }
 
     /// Returns the remedy for the most frequent cause of a problem.

@@ -99,22 +99,37 @@ struct SourceText {
         return offsets
     }
 
+    /// A character and its offset in `bytes`.
+    struct Position {
+        fileprivate var character = 0
+        fileprivate var offset = 0
+    }
+
     /// Converts the index of a character, which libyaml counts, to an offset in `bytes`.
-    func byteOffset(ofCharacter index: Int) -> Int {
+    ///
+    /// - Parameter last: The position of the last call, from which the next one is not far.
+    func byteOffset(ofCharacter index: Int, from last: inout Position) -> Int {
         guard !characterOffsets.isEmpty else { return min(index, bytes.count) }
         let checkpoint = min(index / Self.stride, characterOffsets.count - 1)
-        var offset = Int(characterOffsets[checkpoint])
-        for _ in 0..<max(0, index - checkpoint * Self.stride) where offset < bytes.count {
-            offset += 1
-            while offset < bytes.count, bytes[offset] & 0xC0 == 0x80 { offset += 1 }
+        var position = last
+        if position.character > index || position.character < checkpoint * Self.stride {
+            position = Position(
+                character: checkpoint * Self.stride, offset: Int(characterOffsets[checkpoint]))
         }
-        return offset
+        while position.character < index, position.offset < bytes.count {
+            position.character += 1
+            position.offset += 1
+            while position.offset < bytes.count, bytes[position.offset] & 0xC0 == 0x80 {
+                position.offset += 1
+            }
+        }
+        last = position
+        return position.offset
     }
 
     /// Returns the index of the character at an offset in `bytes`. Counts from a checkpoint: a file can be one line,
     /// and counting from its start for every node would take quadratic time.
     private func characterIndex(ofByte offset: Int) -> Int {
-        guard !characterOffsets.isEmpty else { return offset }
         let checkpoint = characterOffsets.lastIndex(notAfter: offset)
         return checkpoint * Self.stride + scalarCount(bytes[Int(characterOffsets[checkpoint])..<offset])
     }
@@ -124,9 +139,16 @@ struct SourceText {
         let start = min(start, bytes.count)
         let line = lineStarts.lastIndex(notAfter: start)
         return SourceRange(
-            line: line + 1,
-            column: max(0, characterIndex(ofByte: start) - characterIndex(ofByte: Int(lineStarts[line]))) + 1,
-            start: base + start, end: base + max(start, min(end, bytes.count)))
+            line: line + 1, column: characterCount(from: Int(lineStarts[line]), to: start) + 1,
+            start: base + start,
+            end: base + max(start, min(end, bytes.count)))
+    }
+
+    /// Returns the number of characters between two offsets in `bytes`.
+    private func characterCount(from start: Int, to end: Int) -> Int {
+        guard !characterOffsets.isEmpty else { return max(0, end - start) }
+        guard end - start > Self.stride else { return scalarCount(bytes[min(start, end)..<end]) }
+        return characterIndex(ofByte: end) - characterIndex(ofByte: start)
     }
 
     /// Returns the position of an offset in the file.

@@ -44,6 +44,13 @@ extension YAMLNode {
         if case .mapping(let entries) = content { entries } else { nil }
     }
 
+    /// An address that a mapping shares with its aliases, and with no other mapping while one of them exists. Nil for an empty
+    /// mapping and for other nodes.
+    package var mappingIdentity: UnsafeRawPointer? {
+        guard let entries, !entries.isEmpty else { return nil }
+        return entries.withUnsafeBufferPointer { UnsafeRawPointer($0.baseAddress) }
+    }
+
     /// The value of a key, or nil if this is not a mapping or has no such key.
     package subscript(key: String) -> YAMLNode? { entries?.first { $0.key == key }?.value }
 

@@ -31,6 +31,16 @@ package enum YAMLReader {
         }
     }
 
+    /// Returns the values of a text that is JSON alone, which has no aliases.
+    package static func jsonDocuments(
+        in file: borrowing SecretBytes, source: String
+    ) throws(YAMLError) -> [YAMLNode] {
+        try file.withUnsafeBytes { bytes throws(YAMLError) in
+            let text = try SourceText(bytes, name: source)
+            return try compose(JSONEventParser(text), text) { [$0] }
+        }
+    }
+
     private static func documents<Result>(
         in file: UnsafeRawBufferPointer, source: String, _ body: (YAMLNode) -> [Result]
     ) throws(YAMLError) -> [Result] {

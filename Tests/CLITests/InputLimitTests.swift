@@ -1,5 +1,6 @@
 import Cryptography
 import Foundation
+import System
 import TestSupport
 import Testing
 import YAML
@@ -156,9 +157,25 @@ struct InputLimitTests {
             UnifiedDiff(from: SharedSecret(copying: old.utf8), to: SharedSecret(copying: new.utf8)).lines
         }
         #expect(diff(lines, lines) == [])
-        #expect(diff(lines, lines + "b\n") == ["the texts differ, and are too large to compare by lines"])
+        let isTooLarge = ["the texts differ, and are too large to compare by lines"]
+        #expect(diff("b\n\(lines)c\n", "d\n\(lines)e\n") == isTooLarge)
         let long = String(repeating: "a", count: 5 << 20)
-        #expect(diff(long, long + "b") == ["the texts differ, and are too large to compare by lines"])
+        #expect(diff(long, long + "b") == isTooLarge)
+        // Only the lines around the changes count.
+        #expect(
+            diff(lines + "b\n" + lines, lines + lines) == [
+                "@@ -599998,7 +599998,6 @@", " a", " a", " a", "-b", " a", " a", " a",
+            ])
+        #expect(diff(lines, lines + "b\n") == ["@@ -599998,3 +599998,4 @@", " a", " a", " a", "+b"])
+    }
+
+    /// Names in files may have megabytes, and an escape is longer than its character.
+    @Test func cutsMessages() {
+        #expect(InputError("a.yaml", String(repeating: "\u{1}", count: 4000)).description.utf8.count < 4200)
+        #expect(InputError("a.yaml", String(repeating: "n", count: 1 << 20)).description.hasSuffix("n…"))
+        #expect(String(repeating: "\u{202E}", count: 100).sanitizedName.utf8.count < 140)
+        let path = String(repeating: "p", count: 500)
+        #expect([path].listed() == path)
     }
 
     /// One long name would give its width to all lines.

@@ -127,6 +127,26 @@ import Testing
         expectSafeMessage(message)
     }
 
+    /// The padding of base64 is no sign between a name and a value.
+    @Test(arguments: ["GAE6xg4dult7V0BTt75j3w==", "GAE6xg4dult7V0BTt75j3wa=", "abcdef==\r"])
+    func refusesTheEndOfAWrappedValue(line: String) throws {
+        let message = errorMessage { () throws(InputError) in
+            var input = SecretArguments()
+            try input.addEnvFile(try write("KEY=\(String(repeating: "aB3/", count: 16))\n\(line)\n")) { _ in
+                nil
+            }
+        }
+        #expect(
+            message?.contains(".env:2: the line looks like the end of a value in base64") == true,
+            "\(message ?? "")")
+        #expect(message?.contains("abcdef") == false && message?.contains("GAE6") == false)
+    }
+
+    @Test(arguments: ["A=1\nEMPTY01=\n", "A=1\nabcdef==\n", "API=\nKey=\nv1Beta9x=1\n"])
+    func acceptsNamesOfEmptyValues(text: String) throws {
+        #expect(try env(Array(text.utf8)).count > 1)
+    }
+
     /// Parts of such a value would become the names of entries.
     @Test(arguments: [
         "A=1\nB=\"abc\n\(canary)\nq=\"\n", "A=1\nB='\(canary)\nx=y'\n", "A=1\nB=\"\n\(canary)\n\"\nC=1\n",

@@ -233,6 +233,41 @@ struct VerifyFilesTests {
         ("a sequence", #"[{"kind":"Secret","data":{"a":"Yg=="}},{"kind":"Secret","data":{"a":""}}]"#, 2),
         ("a sequence in YAML", "- kind: Secret\n  stringData: {a: b}\n", 1),
         ("items without a kind", "items:\n- kind: Secret\n  stringData: {a: b}\n", 1),
+        (
+            "a document that is not text behind it",
+            "kind: # c\n  Secret\nstringData: {a: b}\n---\n# \u{1}\n", 1
+        ),
+        (
+            "a document that YAML does not allow behind it",
+            "kind: # c\n  Secret\ndata: {a: b}\n---\n# \u{7F}\n", 1
+        ),
+        (
+            "JSON with a key twice and a surrogate pair",
+            #"{"a":"\ud83d\ude00","a":"x","kind":"\u0053ecret","stringData":{"p":"q"}}"#, 1
+        ),
+        (
+            "JSON with half a surrogate pair", #"{"z":"\ud800","kind":"\u0053ecret","stringData":{"p":"q"}}"#,
+            1
+        ),
+        ("a tag with an escape", "kind: !!%62inary U2VjcmV0\nstringData: {p: x}\n", 1),
+        ("an alias of a Secret", "- &s {kind: Secret, data: {a: b}, other: x}\n- *s\n- *s\n", 2),
+        ("several unknown fields", "kind: Secret\nx: 1\ny: 2\nmetadata: {z: 3}\n", 1),
+        (
+            "an alias of what kubectl applied",
+            """
+            - metadata: &m
+                annotations:
+                  kubectl.kubernetes.io/last-applied-configuration: '{"kind":"Secret","data":{"a":"b"}}'
+            - metadata: *m
+            - metadata: *m
+
+            """, 1
+        ),
+        (
+            "what kubectl applied, in YAML",
+            "metadata: {annotations: {kubectl.kubernetes.io/last-applied-configuration: \"kind: Secret\\ndata: {a: b}\"}}\n",
+            1
+        ),
         ("a file that is not YAML", "apiVersion: v1\nkind: Secret\nstringData: {a: b\n", 1),
     ]
 

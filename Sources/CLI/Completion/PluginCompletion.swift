@@ -115,10 +115,11 @@ private struct TypedWords {
     }
 
     private mutating func add(_ word: String) {
-        if pending != nil {
+        if word == "--", !isTerminated {
+            // It is not the value of an option that has none.
+            (pending, isTerminated) = (nil, true)
+        } else if pending != nil {
             pending = nil
-        } else if word == "--" {
-            isTerminated = true
         } else if word.hasPrefix("-"), !isTerminated, word != "-" {
             let name = word.prefix { $0 != "=" }
             options.insert(String(name))

@@ -16,14 +16,27 @@ package struct UnifiedDiff: Sendable {
     private static let maximumLines = 1_000_000
 
     package init(from old: SharedSecret, to new: SharedSecret) {
-        guard !Self.areTooLarge(old, new) else {
-            let isSame = old.bytes.equals(new.bytes)
-            lines = isSame ? [] : ["the texts differ, and are too large to compare by lines"]
+        self.init(
+            old.bytes.withUnsafeBytes { old in
+                new.bytes.withUnsafeBytes { new in ChangedPart(from: old, to: new, context: Self.context) }
+            })
+    }
+
+    private init(_ part: ChangedPart?) {
+        guard let part else {
+            lines = []
             return
         }
-        let script = Self.script(Self.split(old), Self.split(new))
+        guard part.old.count + part.new.count <= Self.maximumBytes,
+            part.old.count(where: { $0 == lineFeed }) + part.new.count(where: { $0 == lineFeed })
+                <= Self.maximumLines
+        else {
+            lines = ["the texts differ, and are too large to compare by lines"]
+            return
+        }
+        let script = Self.script(Self.split(part.old), Self.split(part.new))
         var lines: [String] = []
-        var (position, oldLine, newLine) = (0, 1, 1)
+        var (position, oldLine, newLine) = (0, part.firstLine, part.firstLine)
         for hunk in Self.hunks(script) {
             for line in script[position..<hunk.lowerBound] {
                 if line.kind != .added { oldLine += 1 }
@@ -43,19 +56,10 @@ package struct UnifiedDiff: Sendable {
         self.lines = lines
     }
 
-    private static func areTooLarge(_ old: SharedSecret, _ new: SharedSecret) -> Bool {
-        guard old.count + new.count <= maximumBytes else { return true }
-        let breaks = [old, new].reduce(0) { sum, text in
-            sum + text.bytes.withUnsafeBytes { $0.count { $0 == lineFeed } }
-        }
-        return breaks > maximumLines
-    }
-
     /// Splits a text into lines with their line feeds.
-    private static func split(_ text: SharedSecret) -> [ArraySlice<UInt8>] {
-        let bytes = text.bytes.withUnsafeBytes { Array($0) }
+    private static func split(_ text: [UInt8]) -> [ArraySlice<UInt8>] {
         var lines: [ArraySlice<UInt8>] = []
-        var rest = bytes[...]
+        var rest = text[...]
         while let end = rest.firstIndex(of: lineFeed) {
             lines.append(rest[...end])
             rest = rest[(end + 1)...]
@@ -106,6 +110,53 @@ package struct UnifiedDiff: Sendable {
             ?? bytes.map { $0 < 0x80 ? String(UnicodeScalar($0)) : "\\x\(hex([$0]))" }.joined()
         return ["\(line.kind.rawValue)\(text)"] + (hasBreak ? [] : [#"\ No newline at end of file"#])
     }
-
-    private static let lineFeed = UInt8(ascii: "\n")
 }
+
+/// The lines from the first to the last difference of two texts, with lines of context around them. Most changes of a large file
+/// are a small part of it.
+private struct ChangedPart {
+    let old: [UInt8]
+    let new: [UInt8]
+    /// The number of the first line, from 1.
+    let firstLine: Int
+
+    /// Returns nil for equal texts.
+    init?(from old: UnsafeRawBufferPointer, to new: UnsafeRawBufferPointer, context: Int) {
+        var prefix = 0
+        while prefix < min(old.count, new.count), old[prefix] == new[prefix] { prefix += 1 }
+        guard prefix < max(old.count, new.count) else { return nil }
+        let changed = Self.lineStart(before: prefix, skipping: 0, in: old)
+        let start = Self.lineStart(before: prefix, skipping: context, in: old)
+        let longest = min(old.count, new.count) - changed
+        var suffix = 0
+        while suffix < longest, old[old.count - suffix - 1] == new[new.count - suffix - 1] { suffix += 1 }
+        let end = Self.lineEnd(after: old.count - suffix, skipping: context, in: old)
+        self.old = Array(old[start..<end])
+        self.new = Array(new[start..<(new.count - (old.count - end))])
+        firstLine = old[..<start].count { $0 == lineFeed } + 1
+    }
+
+    /// Returns the start of a line that is this many lines before the one at `offset`.
+    private static func lineStart(before offset: Int, skipping lines: Int, in text: UnsafeRawBufferPointer)
+        -> Int
+    {
+        var start = offset
+        for line in 0...lines {
+            // The search for a line before this one begins at its line feed.
+            let before = text[..<(line == 0 ? start : max(0, start - 1))]
+            start = before.lastIndex(of: lineFeed).map { $0 + 1 } ?? 0
+        }
+        return start
+    }
+
+    /// Returns the end of a line that is this many lines after the one at `offset`.
+    private static func lineEnd(after offset: Int, skipping lines: Int, in text: UnsafeRawBufferPointer)
+        -> Int
+    {
+        var end = offset
+        for _ in 0...lines { end = text[end...].firstIndex(of: lineFeed).map { $0 + 1 } ?? text.count }
+        return end
+    }
+}
+
+private let lineFeed = UInt8(ascii: "\n")

@@ -44,7 +44,11 @@ struct MergeVersions {
         var result = fields
         result.recipients = change.result
         // A file may have thousands of documents.
-        let (part, index) = version.file.part(with: version.index)
+        guard let (part, index) = version.file.part(with: version.index) else {
+            throw InputError(
+                "WrappedSecret \(version.document.qualifiedName) has parts outside of its lines, so it cannot be merged in a "
+                    + "large file")
+        }
         let edited: SharedSecret
         do throws(SourceEditError) {
             var editor = SourceEditor(part.contents)

@@ -1,4 +1,5 @@
 import Cryptography
+import Envelope
 import JSON
 import System
 import YAML
@@ -47,7 +48,20 @@ enum EnvFile {
             let rawLines = body.split(separator: newline, omittingEmptySubsequences: false)
             try rejectMultilineValues(rawLines, source)
             for (index, raw) in rawLines.enumerated() {
-                if let line = try parse(raw, number: index + 1, source) { lines.append(line) }
+                guard let line = try parse(raw, number: index + 1, source) else { continue }
+                let previous = index > 0 ? rawLines[index - 1] : body[..<body.startIndex]
+                guard !endsBase64(raw, after: previous) else {
+                    throw InputError(
+                        "\(source):\(index + 1)",
+                        "the line looks like the end of a value in base64; values over several lines need --from-file"
+                    )
+                }
+                guard lines.count < EnvelopeValidation.maximumEntries else {
+                    throw InputError(
+                        "\(source):\(index + 1)",
+                        "a Secret has at most \(EnvelopeValidation.maximumEntries) entries")
+                }
+                lines.append(line)
             }
             return lines
         }
@@ -97,6 +111,25 @@ enum EnvFile {
                 "the value of \(String(decoding: key, as: UTF8.self)) begins with a quote that does not end on this line; "
                     + "values over several lines need --from-file")
         }
+    }
+
+    /// Returns true if a line looks like the last one of a value that openssl or base64 has wrapped, whose padding is no `=` of a
+    /// variable.
+    private static func endsBase64(
+        _ line: Slice<UnsafeRawBufferPointer>, after previous: Slice<UnsafeRawBufferPointer>
+    ) -> Bool {
+        let text = trimmed(line)
+        let key = text.prefix { $0 != UInt8(ascii: "=") }
+        let padding = text.count - key.count
+        guard padding == 1 || padding == 2, text.last == UInt8(ascii: "="), text.count.isMultiple(of: 4),
+            key.allSatisfy(\.isASCIILetterOrDigit)
+        else { return false }
+        let isMixed =
+            key.contains(where: \.isASCIIUppercase) && key.contains(where: \.isASCIILowercase)
+            && key.contains(where: \.isASCIIDigit)
+        let before = trimmed(previous).suffix(60)
+        return isMixed
+            || before.count == 60 && before.allSatisfy { $0.isASCIILetterOrDigit || "+/".utf8.contains($0) }
     }
 
     /// Returns the quote that begins a value and does not end in it. A comment may follow the end.

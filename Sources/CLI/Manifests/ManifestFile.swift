@@ -33,7 +33,7 @@ package enum ManifestFile {
     }
 
     /// Returns true if the file contains the word, or another notation that may stand for it: escapes and line breaks in
-    /// quotation marks, and binary data.
+    /// quotation marks, and binary data, whose tag may have escapes.
     static func mayMention(_ word: String, in contents: SharedSecret) -> Bool {
         contents.bytes.withUnsafeBytes { bytes in
             ([Array(word.utf8)] + escapes).contains { contains($0, in: bytes) }
@@ -41,7 +41,8 @@ package enum ManifestFile {
     }
 
     private static let escapes = [
-        "\\x", "\\u", "\\U", "\\\n", "\\\r", "\\\u{85}", "\\\u{2028}", "\\\u{2029}", "binary", "%TAG",
+        "\\x", "\\u", "\\U", "\\\n", "\\\r", "\\\u{85}", "\\\u{2028}", "\\\u{2029}", "binary", "%6", "%7",
+        "%TAG",
     ].map { Array($0.utf8) }
 
     /// Returns true if another program may find an object of one of the kinds in a file that cannot be read here. kubectl,

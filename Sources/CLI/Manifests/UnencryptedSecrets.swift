@@ -5,13 +5,20 @@ import YAML
 struct UnencryptedSecrets {
     private(set) var problems: [InputError] = []
     private(set) var notes: [String] = []
+    private let source: String
+    /// The Secrets that have been examined: a file can have thousands of aliases of one.
+    private var secrets: Set<UnsafeRawPointer> = []
+    /// The offsets of the annotations that have been examined.
+    private var annotations: Set<Int> = []
 
     init(in contents: SharedSecret, source: String) {
+        self.source = source
         guard ManifestFile.mayMention("Secret", in: contents) else { return }
         do throws(YAMLError) {
             let documents = try YAMLReader.documents(in: contents.bytes, source: source)
-            problems = documents.flatMap { Self.objects(in: $0, kind: nil) }.flatMap {
-                Self.problems(of: $0, source)
+            // The identities of Secrets are valid while the documents exist.
+            withExtendedLifetime(documents) {
+                for object in documents.flatMap({ Self.objects(in: $0, kind: nil) }) { examine(object) }
             }
         } catch {
             // Most files that contain the word are not manifests of Secrets.
@@ -38,32 +45,37 @@ struct UnencryptedSecrets {
         return items.flatMap { objects(in: $0, kind: kind == "SecretList" ? "Secret" : nil) }
     }
 
-    private static func problems(of object: (node: YAMLNode, kind: String?), _ source: String) -> [InputError]
-    {
+    private mutating func examine(_ object: (node: YAMLNode, kind: String?)) {
         let node = object.node
-        var problems = [lastApplied(to: node, source)].compactMap(\.self)
-        guard isSecret(object) else { return problems }
+        examineLastApplied(to: node)
+        guard Self.isSecret(object), let identity = node.mappingIdentity, secrets.insert(identity).inserted
+        else { return }
         let isSOPS = node["sops"]?.entries != nil
-        let count = plainValues(of: node)
+        let secret = "Secret\(Self.name(of: node))"
+        let count = Self.plainValues(of: node)
         if count > 0 {
             problems.append(
                 InputError(
                     node.range.location(in: source),
-                    "Secret\(name(of: node)) is not encrypted (\(pluralized(count, "value"))); commit the output of "
-                        + "secrets-bridge wrap instead, and change values that were pushed"))
+                    "\(secret) is not encrypted (\(pluralized(count, "value"))); commit the output of secrets-bridge wrap "
+                        + "instead, and change values that were pushed"))
         }
         let misplaced =
-            (node.entries ?? []).filter { !fields.contains($0.key) }
-            + (node["metadata"]?.entries ?? []).filter { !metadataFields.contains($0.key) }
+            ((node.entries ?? []).filter { !Self.fields.contains($0.key) }
+            + (node["metadata"]?.entries ?? []).filter { !Self.metadataFields.contains($0.key) })
+            .filter { Self.hasPlainValue($0.value, isSOPS) }
+        guard let first = misplaced.first else { return }
         // The key is not quoted, as it may be a misplaced value.
-        problems += misplaced.filter { hasPlainValue($0.value, isSOPS) }.map { entry in
-            let closest = SpellingSuggestion.closest(to: entry.key, in: ["data", "stringData"])
-            return InputError(
-                entry.keyRange.location(in: source),
-                "Secret\(name(of: node)) has an unknown field with unencrypted values; "
-                    + (closest.map { "is \($0) meant?" } ?? "is it misspelt or wrongly indented?"))
-        }
-        return problems
+        let what =
+            misplaced.count == 1
+            ? "an unknown field with unencrypted values"
+            : "\(misplaced.count) unknown fields with unencrypted values, of which this is the first"
+        let closest = SpellingSuggestion.closest(to: first.key, in: ["data", "stringData"])
+        problems.append(
+            InputError(
+                first.keyRange.location(in: source),
+                "\(secret) has \(what); "
+                    + (closest.map { "is \($0) meant?" } ?? "is it misspelt or wrongly indented?")))
     }
 
     private static func isSecret(_ object: (node: YAMLNode, kind: String?)) -> Bool {
@@ -90,23 +102,30 @@ struct UnencryptedSecrets {
             + ManifestFields.unsupportedMetadata)
     private static let lastAppliedKey = ManifestFields.lastAppliedConfiguration
 
-    /// Returns an error if the annotation in which `kubectl apply` keeps the whole object contains an unencrypted
-    /// Secret.
-    private static func lastApplied(to node: YAMLNode, _ source: String) -> InputError? {
+    /// Reports the annotation in which `kubectl apply` keeps the whole object as JSON, if it contains an unencrypted Secret.
+    private mutating func examineLastApplied(to node: YAMLNode) {
         guard
-            let entry = node["metadata"]?["annotations"]?.entries?.first(where: { $0.key == lastAppliedKey }),
-            let text = entry.value.scalar?.bytes,
-            let applied = try? YAMLReader.documents(in: text.bytes, source: source)
-        else { return nil }
-        let count = applied.flatMap { objects(in: $0, kind: nil) }.filter(isSecret).map {
-            plainValues(of: $0.node)
+            let entry = node["metadata"]?["annotations"]?.entries?.first(where: {
+                $0.key == Self.lastAppliedKey
+            }),
+            let scalar = entry.value.scalar, annotations.insert(entry.value.range.start).inserted
+        else { return }
+        let text = scalar.bytes
+        let problem: String
+        if let applied = try? YAMLReader.jsonDocuments(in: text.bytes, source: source) {
+            let secrets = applied.flatMap { Self.objects(in: $0, kind: nil) }.filter(Self.isSecret)
+            let count = secrets.reduce(0) { $0 + Self.plainValues(of: $1.node) }
+            guard count > 0 else { return }
+            problem = "contains an unencrypted Secret (\(pluralized(count, "value")))"
+        } else {
+            guard Self.declaresSecrets(text) else { return }
+            problem = "is not JSON, and may contain an unencrypted Secret"
         }
-        .reduce(0, +)
-        guard count > 0 else { return nil }
-        return InputError(
-            entry.keyRange.location(in: source),
-            "the annotation \(lastAppliedKey) contains an unencrypted Secret (\(pluralized(count, "value"))); remove "
-                + "the annotation, and change values that were pushed")
+        problems.append(
+            InputError(
+                entry.keyRange.location(in: source),
+                "the annotation \(Self.lastAppliedKey) \(problem); remove the annotation, and change values that were pushed"
+            ))
     }
 
     /// Returns true if a scalar below `value` is neither empty nor encrypted.

@@ -88,25 +88,41 @@ package struct WrappedSecretFile: Sendable {
         throw InputError(path, "contains the WrappedSecrets \(names); select one with \(options)")
     }
 
-    /// Returns the lines of one document as a file of its own, so that its edits do not read the others, and the index in it.
-    /// Returns this file if they cannot be read alone.
-    func part(with index: Int) -> (file: WrappedSecretFile, index: Int) {
-        let range = documents[index].node.range
-        let lines: SharedSecret? = contents.bytes.withUnsafeBytes { bytes in
-            let lineFeed = UInt8(ascii: "\n")
-            guard range.start < range.end, range.end <= bytes.count,
-                range.start == 0 || bytes[range.start - 1] == lineFeed
-            else { return nil }
-            let end =
-                bytes[range.end - 1] == lineFeed
-                ? range.end : bytes[range.end...].firstIndex(of: lineFeed).map { $0 + 1 } ?? bytes.count
-            return SharedSecret(copying: bytes[range.start..<end])
-        }
-        guard let lines, let file = try? WrappedSecretFile(path: path, contents: lines, stamp: nil),
+    /// Returns the lines of one document or item of a list as a file of its own, so that its edits do not read the others, and
+    /// the index in it. Returns a small file as a whole, and nil for a large one, if they cannot be read alone.
+    func part(with index: Int) -> (file: WrappedSecretFile, index: Int)? {
+        guard let lines = lines(of: documents[index].node.range),
+            let file = try? WrappedSecretFile(path: path, contents: lines, stamp: nil),
             file.documents.count == 1,
             file.documents[0].object.spec.envelope == documents[index].object.spec.envelope
-        else { return (self, index) }
+        else { return documents.count <= Self.maximumWholeDocuments ? (self, index) : nil }
         return (file, 0)
+    }
+
+    /// The number of documents up to which the whole file is read for each of them.
+    private static let maximumWholeDocuments = 32
+
+    /// Returns the lines of a document, or of an item of a list without its dash and the comma after it. Their columns are those
+    /// in the file.
+    private func lines(of range: SourceRange) -> SharedSecret? {
+        contents.bytes.withUnsafeBytes { bytes in
+            guard range.start < range.end, range.end <= bytes.count else { return nil }
+            // The search ends at the first other character: a whole file can be one line.
+            let start = bytes[..<range.start].lastIndex { !" -".utf8.contains($0) }.map { $0 + 1 } ?? 0
+            guard start == 0 || bytes[start - 1] == lineFeed else { return nil }
+            var end = range.end
+            if bytes[end - 1] != lineFeed {
+                let rest = bytes[end...].drop { " \t".utf8.contains($0) }
+                if rest.first != UInt8(ascii: ",") {
+                    end = rest.firstIndex(of: lineFeed).map { $0 + 1 } ?? bytes.count
+                }
+            }
+            return SharedSecret(
+                SecretBytes(count: end - start) { copy in
+                    copy.copyMemory(from: UnsafeRawBufferPointer(rebasing: bytes[start..<end]))
+                    for offset in 0..<(range.start - start) { copy[offset] = UInt8(ascii: " ") }
+                })
+        }
     }
 
     /// Edits the file and replaces it, after verifying that the edits have their intended effect and no other.
@@ -217,3 +233,5 @@ package struct WrappedSecretFiles: Sendable {
 
     package var documents: [WrappedSecretDocument] { files.flatMap(\.documents) }
 }
+
+private let lineFeed = UInt8(ascii: "\n")

@@ -14,8 +14,14 @@ package final class RuleSet: Sendable {
         let right: Int
     }
 
-    /// The results of comparing patterns, which takes longer than matching them.
-    private let comparisons = Locked<[Comparison: Bool]>([:])
+    private struct State {
+        /// The results of comparing patterns, which takes longer than matching them.
+        var comparisons: [Comparison: Bool] = [:]
+        /// The steps that are left for comparing patterns: a few seconds. Without them, a match is ambiguous.
+        var steps = 2_000_000
+    }
+
+    private let state = Locked(State())
 
     /// The number of rules that may match one path. It bounds the number of comparisons.
     static let maximumMatches = 16
@@ -55,9 +61,11 @@ package final class RuleSet: Sendable {
 
     private func isMoreSpecific(_ left: Int, than right: Int) -> Bool {
         let comparison = Comparison(left: left, right: right)
-        if let known = comparisons.withLock({ $0[comparison] }) { return known }
-        let result = rules[left].pattern.isMoreSpecific(than: rules[right].pattern)
-        comparisons.withLock { $0[comparison] = result }
-        return result
+        return state.withLock { state in
+            if let known = state.comparisons[comparison] { return known }
+            let result = rules[left].pattern.isMoreSpecific(than: rules[right].pattern, steps: &state.steps)
+            state.comparisons[comparison] = result
+            return result
+        }
     }
 }

@@ -8,6 +8,9 @@ struct SealedSecretOpener: Sendable {
     /// The namespace of SealedSecrets that have none.
     let namespace: String?
 
+    /// The number of values that are tried if none opens.
+    private static let maximumFailures = 8
+
     /// Returns the Secret that the sealed-secrets controller would create.
     ///
     /// - Throws: `InputError` with one line for all entries, if no key unseals a value, or if the SealedSecret is
@@ -24,6 +27,11 @@ struct SealedSecretOpener: Sendable {
             name, remedy: "leave it out, and import its Secret from the cluster: \(command)")
         var closed: [SealedValue] = []
         for (entry, value) in document.values {
+            // Most likely the keys are those of another cluster, and each attempt is a computation with a private key.
+            guard closed.count < Self.maximumFailures || !secret.entries.isEmpty else {
+                closed.append(value)
+                continue
+            }
             do throws(SealedValue.OpenError) {
                 secret.entries.append(
                     SecretEntry(

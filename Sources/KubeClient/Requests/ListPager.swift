@@ -8,6 +8,11 @@ package struct ListPager<Object: KubeObject>: Sendable {
     private var size: PageSize
     /// The next page, or nil after the last one.
     private var next: Position?
+    /// The hash values of the continue tokens of this list so far. A page that has one of them again begins a circle.
+    private var tokens: Set<Int> = []
+    /// The number of pages without objects since the last one with some.
+    private var emptyPages = 0
+    private static var maximumEmptyPages: Int { 1000 }
 
     private enum Position: Sendable {
         case first
@@ -37,25 +42,39 @@ package struct ListPager<Object: KubeObject>: Sendable {
     }
 
     /// Reads the page that a continue token stands for, or the first page if `token` is nil.
+    ///
+    /// - Throws: `KubeError`, also if the list has no end.
     mutating func page(after token: String?) async throws(KubeError) -> ListPage<Object> {
+        if token == nil { (tokens, emptyPages) = ([], 0) }
         while true {
             do throws(KubeError) {
                 let page = try await client.list(
                     Object.self, selection, limit: size.count, continueToken: token,
                     maximumBytes: size.maximumBytes)
-                if let token, page.continueToken == token {
-                    throw KubeError(
-                        .malformedResponse, activity: "listing \(Object.resource.plural)",
-                        message:
-                            "a page has the continue token of the page before it, so that the list has no end"
-                    )
-                }
+                try checkProgress(of: page)
                 size.adapt(bytes: page.byteCount)
                 return page
             } catch  where error.code == .responseTooLarge && size.count > 1 {
                 size.halve()
             }
         }
+    }
+
+    private mutating func checkProgress(of page: ListPage<Object>) throws(KubeError) {
+        guard let next = page.continueToken else { return }
+        emptyPages = page.items.isEmpty ? emptyPages + 1 : 0
+        let problem =
+            if !tokens.insert(next.hashValue).inserted {
+                "a page has the continue token of an earlier page"
+            } else if emptyPages > Self.maximumEmptyPages {
+                "more than \(Self.maximumEmptyPages) pages have no objects"
+            } else {
+                String?.none
+            }
+        guard let problem else { return }
+        throw KubeError(
+            .malformedResponse, activity: "listing \(Object.resource.plural)",
+            message: "\(problem), so that the list has no end")
     }
 }
 

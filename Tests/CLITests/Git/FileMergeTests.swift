@@ -299,6 +299,49 @@ struct FileMergeTests {
         #expect(try await values(file) == ["a": "2", "b": "2"])
     }
 
+    /// Items of a list are edited alone, like documents: the time would be quadratic in their number.
+    @Test(arguments: ["- ", "  - ", "-   "]) func readsAnItemOfAListAlone(dash: String) async throws {
+        let manifest = try await manifest(["a": "1"])
+        let start = try #require(manifest.firstRange(of: "apiVersion")).lowerBound
+        let end = try #require(manifest.firstRange(of: "---")).lowerBound
+        let indent = String(repeating: " ", count: dash.count)
+        let item = manifest[start..<end].split(separator: "\n").enumerated()
+            .map { ($0 == 0 ? dash : indent) + $1 + "\n" }.joined()
+        let list = "apiVersion: v1\nkind: List\nitems:\n\(item)# between\n\(item)"
+        let file = try WrappedSecretFile(
+            path: "l.yaml", contents: SharedSecret(copying: list.utf8), stamp: nil)
+        for index in file.documents.indices {
+            let (part, position) = try #require(file.part(with: index))
+            #expect(position == 0)
+            #expect(part.documents.count == 1)
+            #expect(
+                text(part.contents).map { !$0.contains("List") && $0.contains("\(indent)kind: Wrapped") }
+                    == true)
+            let region = try #require(EnvelopeRegion(of: part.documents[0], in: part))
+            let whole = try #require(EnvelopeRegion(of: file.documents[index], in: file))
+            #expect(region.fields.mapValues(\.text) == whole.fields.mapValues(\.text))
+        }
+    }
+
+    /// An anchor outside of the item makes each edit read the whole file.
+    @Test func readsALargeFileOnlyInParts() async throws {
+        let manifest = try await manifest(["a": "1"])
+        let start = try #require(manifest.firstRange(of: "apiVersion")).lowerBound
+        let end = try #require(manifest.firstRange(of: "---")).lowerBound
+        let item = manifest[start..<end].replacing("app: db", with: "app: *app").split(separator: "\n")
+            .enumerated()
+            .map { ($0 == 0 ? "- " : "  ") + $1 + "\n" }.joined()
+        func parts(_ count: Int) throws -> (file: WrappedSecretFile, index: Int)? {
+            let list = "x: &app db\nkind: List\nitems:\n" + String(repeating: item, count: count)
+            let file = try WrappedSecretFile(
+                path: "l.yaml", contents: SharedSecret(copying: list.utf8), stamp: nil)
+            #expect(file.documents.count == count)
+            return file.part(with: 1)
+        }
+        #expect(try parts(2)?.file.documents.count == 2)
+        #expect(try parts(40) == nil)
+    }
+
     @Test func neverMixesTheEnvelopesOfBothSides() async throws {
         // Without lines of their own, the envelopes cannot be merged.
         let base = try await manifest(["a": "1"]).replacing(

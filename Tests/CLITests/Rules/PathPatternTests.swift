@@ -70,3 +70,39 @@ struct PathPatternTests {
         #expect(ContinuousClock.now - start < .seconds(20))
     }
 }
+
+/// Comparisons of patterns whose automata have many states.
+struct PathPatternStepsTests {
+    private static let names = Array("bcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789").map(
+        String.init)
+
+    private func pattern(_ count: Int) throws -> PathPattern {
+        try PathPattern(
+            "g*" + Self.names.joined(separator: "*") + "*a" + String(repeating: "?", count: count))
+    }
+
+    /// A character that no state waits for has the same effect as any other such one.
+    @Test func followsOnlyTheCharactersThatMatter() throws {
+        var steps = Int.max
+        _ = try pattern(12).isIncluded(in: try pattern(13), steps: &steps)
+        #expect(Int.max - steps < 4 * 4096 * 8, "\(Int.max - steps)")
+    }
+
+    @Test func comparesNothingWithoutSteps() throws {
+        var steps = 5
+        #expect(try !PathPattern("production/**").isMoreSpecific(than: try PathPattern("**"), steps: &steps))
+        #expect(steps <= 0)
+    }
+}
+
+extension PathPattern {
+    func isMoreSpecific(than other: PathPattern) -> Bool {
+        var steps = Int.max
+        return isMoreSpecific(than: other, steps: &steps)
+    }
+
+    func isIncluded(in other: PathPattern) -> Bool {
+        var steps = Int.max
+        return isIncluded(in: other, steps: &steps)
+    }
+}

@@ -122,4 +122,31 @@ import Testing
         #expect(error?.code == .responseTooLarge)
         #expect(transport.requests.count == 1)
     }
+
+    /// A server without an end would keep the list busy for ever.
+    @Test func refusesAListWithoutAnEnd() async throws {
+        let page =
+            #"{"metadata":{"resourceVersion":"5","continue":"%"},"items":[{"metadata":{"name":"w"},"spec":{"size":1}}]}"#
+        let circle = FakeTransport { request in
+            .init(200, page.replacing("%", with: request.query.contains("continue=a") ? "b" : "a"))
+        }
+        let error = await failure { () throws(KubeError) in
+            var pager = ListPager<Widget>(KubeClient(circle), Selection())
+            while try await pager.nextPage() != nil {}
+        }
+        #expect(error?.code == .malformedResponse)
+        #expect(error?.description.contains("the continue token of an earlier page") == true)
+        #expect(circle.requests.count == 3)
+        let empty = FakeTransport { request in
+            .init(
+                200,
+                #"{"metadata":{"resourceVersion":"5","continue":"\#(UInt64.random(in: 0 ... .max))"},"items":[]}"#
+            )
+        }
+        let emptyError = await failure { () throws(KubeError) in
+            var pager = ListPager<Widget>(KubeClient(empty), Selection())
+            while try await pager.nextPage() != nil {}
+        }
+        #expect(emptyError?.description.contains("pages have no objects") == true)
+    }
 }

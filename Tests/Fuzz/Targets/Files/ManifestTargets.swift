@@ -54,6 +54,8 @@ extension FuzzTarget {
 
 /// Messages about a file have one line, and the file is inspected without error if it is valid.
 @Sendable private func checkManifest(_ input: [UInt8]) throws {
+    let plaintext = UnencryptedSecrets(in: input.secret, source: "f.yaml")
+    for line in plaintext.problems.map(\.description) + plaintext.notes { try requireMessage(line) }
     let read = outcome { () throws(InputError) in
         try WrappedSecretFile(path: "f.yaml", contents: input.secret, stamp: nil)
     }

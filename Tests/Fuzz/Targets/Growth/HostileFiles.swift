@@ -20,6 +20,19 @@ extension GrowthCase {
         parts("manifest", "nested mappings", upTo: 256 << 10) { size in
             "a: \"\\x41\"\nb: " + String(repeating: "{a: ", count: size / 4)
         },
+        parts("manifest", "an alias of a long text before an error", upTo: 256 << 10) { size in
+            "\"\\x41\": WrappedSecret\na: &a \"\(String(repeating: " ", count: size / 2))z\"\n"
+                + String(repeating: "? *a\n: 1\n", count: size / 20) + "]"
+        },
+        parts("manifest", "an alias of what kubectl applied", upTo: 256 << 10) { size in
+            "# Secret\nkind: List\nx: &m\n  annotations:\n    kubectl.kubernetes.io/last-applied-configuration: |\n      ["
+                + String(repeating: "[],", count: size / 6) + "1]\nitems:\n"
+                + String(repeating: "- metadata: *m\n", count: size / 30)
+        },
+        parts("manifest", "an alias of a Secret with unknown fields", upTo: 256 << 10) { size in
+            "- &s\n  kind: Secret\n" + (0..<size / 30).map { "  u\($0): v\n" }.joined()
+                + String(repeating: "- *s\n", count: size / 10)
+        },
         parts("manifest", "WrappedSecrets without a namespace", upTo: 4 << 20) { size in
             (0..<size / 180).map { "---\n" + wrappedSecret("a\($0)", scope: "strict") }.joined()
         },
@@ -84,7 +97,7 @@ extension GrowthCase {
         },
         parts("diff", "short lines", upTo: 1 << 20) { size in
             let lines = String(repeating: "a\n", count: size / 4)
-            return "\(lines)\0\(lines)b\n"
+            return "b\n\(lines)c\n\0d\n\(lines)e\n"
         },
     ]
 
