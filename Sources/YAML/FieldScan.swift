@@ -41,7 +41,7 @@ private struct FieldScan {
         var isKeyNext = true
     }
 
-    /// What a scalar may be.
+    /// The two things that a scalar may be.
     private struct Match {
         let isName: Bool
         let isValue: Bool
