@@ -182,7 +182,7 @@ extension Reconciler {
     }
 
     /// The bytes of an object of unknown size: etcd stores 1.5 MiB, which JSON can make six times as long.
-    private static let largeObject = 10 << 20
+    static let largeObject = 10 << 20
 
     private func readAgain(
         _ object: WrappedSecret, maximumBytes: Int
