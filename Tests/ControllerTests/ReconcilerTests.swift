@@ -214,6 +214,65 @@ import Testing
         #expect(await cluster.reconcile().requests == [])
     }
 
+    /// Adds a Secret that has the annotation of an object that merged entries into it.
+    ///
+    /// - Parameter isLeftover: True if the object has its entries there, in a cache that has all of the Secret. False if the
+    ///   cache has only a part, so that the Secret has to be read to find out.
+    private func addMergedSecret(
+        _ name: String, isLeftover: Bool, in cluster: TestCluster
+    ) throws {
+        let identity = try MergeIdentity("db")
+        var secret: AnyJSON = [
+            "metadata": [
+                "name": .string(name), "namespace": "payments",
+                "labels": .object([OwnershipMetadata.managedLabel: "true"]),
+                "annotations": .object([identity.sourceAnnotation: "u1/2"]),
+            ]
+        ]
+        if isLeftover {
+            let entry: AnyJSON = ["manager": .string(identity.fieldManager), "fieldsV1": ["f:data": [:]]]
+            secret[["metadata", "managedFields"]] = .array([entry])
+        } else {
+            secret[["metadata", "annotations", "filler"]] = .string(String(repeating: "x", count: 10_000))
+        }
+        cluster.server["\(TestCluster.secrets)/\(name)"] = secret
+    }
+
+    /// Other writers can copy the annotation to Secrets that the cache has only in part.
+    @Test func findsTheMergedEntriesBehindManySecretsThatHaveNone() async throws {
+        let cluster = try await TestCluster.withWrappedSecret()
+        _ = await cluster.reconcile()
+        for index in 10..<40 {
+            try addMergedSecret("large-\(index)", isLeftover: false, in: cluster)
+        }
+        try addMergedSecret("old", isLeftover: true, in: cluster)
+        try cluster.syncCaches()
+        let first = await cluster.reconcile()
+        #expect(first.requests == (10..<26).map { "GET secrets/large-\($0)" })
+        #expect(first.outcome == .requeue(after: Reconciler.examinationDelay))
+        let second = await cluster.reconcile()
+        #expect(
+            second.requests
+                == (26..<40).map { "GET secrets/large-\($0)" } + [
+                    "GET wrappedsecrets/db", "PATCH secrets/old",
+                ])
+        #expect(second.outcome == .done)
+    }
+
+    @Test func examinesTheSecretsAgainForAnotherGeneration() async throws {
+        let cluster = try await TestCluster.withWrappedSecret()
+        _ = await cluster.reconcile()
+        for index in 10..<40 {
+            try addMergedSecret("large-\(index)", isLeftover: false, in: cluster)
+        }
+        try cluster.syncCaches()
+        _ = await cluster.reconcile()
+        try await cluster.apply { $0[["metadata", "generation"]] = 4 }
+        #expect(await cluster.reconcile().requests.contains("GET secrets/large-10"))
+        cluster.reconciler.tracker.forget(cluster.ref)
+        #expect(await cluster.reconcile().requests.contains("GET secrets/large-10"))
+    }
+
     /// The garbage collector does not notice that an owner was deleted and created again while it did not watch.
     @Test func deletesASecretThatAPredecessorCreatedUnderAnotherName() async throws {
         let cluster = try await TestCluster.withWrappedSecret()

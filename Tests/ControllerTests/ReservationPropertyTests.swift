@@ -20,6 +20,16 @@ import Testing
         #expect(violation == nil)
     }
 
+    /// The objects of three ClusterKeyProviders whose KMS does not answer are requeued when their requests have timed out.
+    @Test(arguments: [1, 2, 3]) func aKMSThatDoesNotAnswerDelaysNoObjectOfAnotherOne(hanging: Int) async {
+        let violation = await PropertyRun.violation(seeds: 40) { random in
+            var model = MemoryModel()
+            let releases = model.waitingTime(beside: hanging, &random)
+            return model.problem ?? releases.map { "not served after \($0) releases" }
+        }
+        #expect(violation == nil)
+    }
+
     @Test func placesAtProvidersAreReservedWithinTheirLimits() async {
         let violation = await PropertyRun.violation(seeds: 60) { random in
             var model = ProviderModel(workers: random.number(1..<20))
@@ -38,11 +48,12 @@ private func randomRef(_ random: inout SeededGenerator) -> ObjectRef {
     ObjectRef(namespace: "ns-\(random.number(0..<3))", name: "\(random.number(0..<5))")
 }
 
-/// Objects that hold memory or wait for it: those of one ClusterKeyProvider, and those with the controller's own key.
+/// Objects that hold memory or wait for it: those of four ClusterKeyProviders, and those with the controller's own key.
 private struct MemoryModel {
     private static let mebibyte = 1 << 20
-    private static let limit = 8 * mebibyte
+    private static let limit = 32 * mebibyte
     private static let share = limit / 4
+    private static let shareOfAll = limit - Reconciler.largeObject
 
     private struct Request {
         let bytes: Int
@@ -67,11 +78,10 @@ private struct MemoryModel {
         let ref = randomRef(&random)
         switch random.number(0..<4) {
         case 0, 1:
-            let isOwn = random.chance(0.6)
-            reserve(
-                Request(
-                    bytes: random.number(1..<12) * Self.mebibyte / (isOwn ? 1 : 4),
-                    pool: isOwn ? .own : .clusterKeyProvider("eu")), for: ref)
+            let pool: ReconcileMemoryLimiter.Pool =
+                random.chance(0.4) ? .own : .clusterKeyProvider("\(random.number(0..<4))")
+            let unit = pool == .own ? 4 : random.chance(0.2) ? 2 : 1
+            reserve(Request(bytes: random.number(1..<6) * unit * Self.mebibyte, pool: pool), for: ref)
         case 2:
             let isGranted = limiter.reserve(ReconcileMemoryLimiter.uncountedBytes, for: ref)
             if !isGranted { problem = "\(ref) waits for a few bytes" }
@@ -95,7 +105,11 @@ private struct MemoryModel {
         let isFree = held[ref] == nil && !waiting.values.contains { $0.pool == request.pool }
         let fits = held[ref] != nil || isFree && hasPlace(request) && hasPlaceInShare(request)
         // It waits behind the first object of another pool, which may be any of them, if that waits for memory of all.
-        let mayWait = held[ref] == nil && waiting.values.contains { hasPlaceInShare($0) }
+        let mayWait =
+            held[ref] == nil
+            && waiting.values.contains {
+                hasPlaceInShareOfPool($0) && (request.pool != .own || hasPlaceInShare($0))
+            }
         let isGranted = limiter.reserve(request.bytes, for: ref, in: request.pool)
         if isGranted != fits, !(fits && mayWait) { problem = "\(ref): \(request) over \(held)" }
         if isGranted {
@@ -115,9 +129,16 @@ private struct MemoryModel {
 
     private func hasPlace(_ request: Request) -> Bool { used == 0 || used + request.bytes <= Self.limit }
 
-    private func hasPlaceInShare(_ request: Request) -> Bool {
+    private func hasPlaceInShareOfPool(_ request: Request) -> Bool {
         let used = used(by: request.pool)
         return request.pool == .own || used == 0 || used + request.bytes <= Self.share
+    }
+
+    private func hasPlaceInShare(_ request: Request) -> Bool {
+        let usedByAll = used - used(by: .own)
+        return request.pool == .own
+            || hasPlaceInShareOfPool(request)
+                && (usedByAll == 0 || usedByAll + request.bytes <= Self.shareOfAll)
     }
 
     private mutating func release(_ ref: ObjectRef) {
@@ -160,17 +181,60 @@ private struct MemoryModel {
         let namespaces = waitingNamespaces
         passed = passed.filter { namespaces.contains($0.key) }
         if used > Self.limit, held.count > 1 { problem = "\(used) bytes are reserved" }
-        let pool = ReconcileMemoryLimiter.Pool.clusterKeyProvider("eu")
-        if used(by: pool) > Self.share, held.values.count(where: { $0.pool == pool }) > 1 {
+        let ofProviders = held.values.filter { $0.pool != .own }
+        if used - used(by: .own) > Self.shareOfAll, ofProviders.count > 1 {
+            problem = "\(used - used(by: .own)) bytes are reserved for all ClusterKeyProviders"
+        }
+        for pool in Set(ofProviders.map(\.pool)) where used(by: pool) > Self.share {
+            guard ofProviders.count(where: { $0.pool == pool }) > 1 else { continue }
             problem = "\(used(by: pool)) bytes are reserved for one ClusterKeyProvider"
         }
         // The first of a pool may be any of them.
-        for pool in Set(waiting.values.map(\.pool)) {
-            let requests = waiting.values.filter { $0.pool == pool }
-            if requests.allSatisfy(hasPlaceInShare), waiting.values.allSatisfy(hasPlace) {
-                problem = "objects wait, and there is room for each of them"
-            }
+        let own = waiting.values.filter { $0.pool == .own }
+        let others = waiting.values.filter { $0.pool != .own }
+        if !own.isEmpty, own.allSatisfy(hasPlace), !others.contains(where: hasPlaceInShare) {
+            problem = "objects with the controller's own key wait, and there is room for each of them"
         }
+        let mayBeNext = others.filter(hasPlaceInShareOfPool)
+        for pool in Set(mayBeNext.map(\.pool)) {
+            guard others.allSatisfy({ $0.pool != pool || hasPlaceInShareOfPool($0) }),
+                mayBeNext.allSatisfy({ hasPlaceInShare($0) && hasPlace($0) }), own.allSatisfy(hasPlace)
+            else { continue }
+            problem = "objects wait, and there is room for each of them"
+        }
+    }
+}
+
+extension MemoryModel {
+    /// Lets the objects of ClusterKeyProviders whose KMS does not answer hold all the memory that they get. Each that ends is
+    /// replaced by another one, while an object of a fourth ClusterKeyProvider waits.
+    ///
+    /// - Returns: Nil if the object was served, or the number of releases after which it was not.
+    mutating func waitingTime(beside hanging: Int, _ random: inout SeededGenerator) -> Int? {
+        let bytes = random.number(1..<4) * Self.mebibyte
+        for index in 0..<hanging * 20 { addHanging(index, of: hanging, bytes) }
+        let own = ObjectRef(namespace: "own", name: "large")
+        reserve(Request(bytes: Reconciler.largeObject, pool: .own), for: own)
+        if held[own] == nil { problem = "the object with the controller's own key waits" }
+        if random.chance(0.5) { release(own) }
+        let good = ObjectRef(namespace: "good", name: "good")
+        let request = Request(
+            bytes: random.number(1..<11) * Self.mebibyte, pool: .clusterKeyProvider("good"))
+        reserve(request, for: good)
+        let maximum = 2 * Self.limit / bytes
+        for index in 0..<maximum where held[good] == nil && problem == nil {
+            let others = held.keys.filter { $0.namespace == "hanging" }.sorted { $0.name < $1.name }
+            guard let ref = others.randomElement(using: &random) else { break }
+            release(ref)
+            addHanging(hanging * (20 + index) + random.number(0..<hanging), of: hanging, bytes)
+        }
+        return held[good] == nil ? maximum : nil
+    }
+
+    private mutating func addHanging(_ index: Int, of count: Int, _ bytes: Int) {
+        let pool = ReconcileMemoryLimiter.Pool.clusterKeyProvider("hanging-\(index % count)")
+        reserve(
+            Request(bytes: bytes, pool: pool), for: ObjectRef(namespace: "hanging", name: "\(index)"))
     }
 }
 

@@ -24,9 +24,12 @@ struct TestCluster {
     let reconciler: Reconciler
     let ref = ObjectRef(namespace: "payments", name: "db")
 
-    /// - Parameter keyProviders: The cluster that has the providers, or nil to serve none.
+    /// - Parameters:
+    ///   - otherKeys: Keys of the controller's settings besides `keys`.
+    ///   - keyProviders: The cluster that has the providers, or nil to serve none.
     init(
-        limit: UnwrapRateLimit? = nil, keyProviders: ProviderCluster? = nil,
+        limit: UnwrapRateLimit? = nil, otherKeys: [FakeKeyManager] = [],
+        keyProviders: ProviderCluster? = nil,
         logger: Logger = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
     ) throws {
         let clock = Locked(0)
@@ -42,7 +45,8 @@ struct TestCluster {
         reconciler = Reconciler(
             client: KubeClient(connection: APIConnection(cluster, transport: transport)) { _ in },
             keys: ReconcileKeys(
-                own: keys.keyRing, providers: keyProviders?.providers { informers.retryUsers(after: $0) }),
+                own: KeyRing(primary: keys, others: otherKeys),
+                providers: keyProviders?.providers { informers.retryUsers(after: $0) }),
             informers: informers,
             limits: ReconcileLimits(
                 unwraps: UnwrapRateLimiter(limit), memory: ReconcileMemoryLimiter { _ in },

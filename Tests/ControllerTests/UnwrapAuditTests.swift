@@ -1,11 +1,11 @@
 import Cryptography
-import Envelope
 import KubeClient
 import Resources
 import TestSupport
 import Testing
 
 @testable import Controller
+@testable import Envelope
 
 /// The audit log. Its message and the names of its fields are API.
 @Suite struct UnwrapAuditTests {
@@ -18,9 +18,9 @@ import Testing
         change(&object)
         let envelope = try Envelope(object.spec.envelope, namespace: "payments", secretName: "db")
         let lines = LogLines()
-        let audit = UnwrapAudit(object.metadata, envelope, provider, lines.logger)
+        var audit = UnwrapAudit(object.metadata, envelope, provider, lines.logger)
         do {
-            audit.logSuccess(try await envelope.open(with: keys.keyRing, attempted: audit.logFailure(of:)))
+            audit.logSuccess(try await envelope.open(with: keys.keyRing) { audit.logFailure(of: $0) })
         } catch {
             audit.logFailureAfterAttempts(error)
         }
@@ -97,11 +97,32 @@ import Testing
             try await makeWrappedSecret(by: others).spec.envelope.recipients[0], at: 0)
         let envelope = try Envelope(object.spec.envelope, namespace: "payments", secretName: "db")
         let lines = LogLines()
-        let audit = UnwrapAudit(object.metadata, envelope, nil, lines.logger)
+        var audit = UnwrapAudit(object.metadata, envelope, nil, lines.logger)
         let ring = KeyRing(primary: keys, others: [others])
-        audit.logSuccess(try await envelope.open(with: ring, attempted: audit.logFailure(of:)))
+        audit.logSuccess(try await envelope.open(with: ring) { audit.logFailure(of: $0) })
         #expect(lines.fields.map { $0["result"] } == ["integrityFailed", "ok"])
         #expect(lines.fields.map { $0["key_id"] } == [others.keyID, keys.keyID])
+    }
+
+    @Test func aLineHasTheTimeOfItsAttemptAlone() async throws {
+        let (keys, others) = (try FakeKeyManager(), try FakeKeyManager(seed: 8))
+        var object = try await makeWrappedSecret(by: keys)
+        object.spec.envelope.recipients.insert(
+            try await makeWrappedSecret(by: others).spec.envelope.recipients[0], at: 0)
+        let envelope = try Envelope(object.spec.envelope, namespace: "payments", secretName: "db")
+        let lines = LogLines()
+        var audit = UnwrapAudit(object.metadata, envelope, nil, lines.logger)
+        // The KMS of the first recipient does not respond.
+        let attempt = UnwrapAttempt(
+            recipient: envelope.recipients[0], ordinal: 0,
+            failure: .keyManager(KeyManagerError(.unavailable, keyID: others.keyID, message: "timeout")))
+        try await Task.sleep(for: .milliseconds(400))
+        audit.logFailure(of: attempt)
+        audit.logSuccess(try await envelope.open(with: keys.keyRing) { audit.logFailure(of: $0) })
+        let durations = lines.fields.compactMap { $0["duration_ms"].flatMap(Int.init) }
+        #expect(durations.count == 2)
+        #expect(durations.first ?? 0 >= 400)
+        #expect(durations.last ?? .max < durations.first ?? 0)
     }
 
     @Test func anEnvelopeWithoutAUsableRecipientLogsNoKey() async throws {

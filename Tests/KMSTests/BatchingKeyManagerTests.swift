@@ -153,6 +153,8 @@ final class ScriptedBatchKeyManager: BatchUnwrapping {
     let maximumBatch = 1000
     let batches = Recorder<[UnwrapRequest]>()
     let outage = Locked<KeyManagerError?>(nil)
+    /// The names whose requests fail like those in an outage.
+    let slow = Locked<Set<String>>([])
     let refused = Locked<Set<String>>([])
     let hold = Locked<Gate?>(nil)
 
@@ -165,6 +167,9 @@ final class ScriptedBatchKeyManager: BatchUnwrapping {
         batches.append(requests)
         await hold.withLock { $0 }?.wait()
         if let error = outage.withLock({ $0 }) { throw error }
+        if requests.contains(where: { request in slow.withLock { $0.contains(request.binding.name) } }) {
+            throw KeyManagerError(.unavailable, keyID: keyID, message: "timeout")
+        }
         return requests.map { request in
             refused.withLock { $0.contains(request.binding.name) }
                 ? .failure(KeyManagerError(.invalidCiphertext, keyID: keyID, message: "refused"))

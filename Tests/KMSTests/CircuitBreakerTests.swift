@@ -1,4 +1,6 @@
 import Envelope
+import System
+import TestSupport
 import Testing
 
 @testable import KMS
@@ -75,5 +77,75 @@ struct CircuitBreakerTests {
         #expect(breaker.admit(now: at(1)) == .trial)
         breaker.trialAbandoned(now: at(2))
         #expect(breaker.admit(now: at(2)) == .trial)
+    }
+
+    // MARK: probes
+
+    /// The name of the request that the breaker sends as its probe, once the time of a trial has come.
+    private func nameOfProbe(
+        _ breaker: CircuitBreaker<ScriptedBatchKeyManager>, _ base: ScriptedBatchKeyManager
+    ) async -> String? {
+        let count = base.batches.elements.count
+        let task = Task { await breaker.probe {} }
+        await base.batches.wait(for: count + 1)
+        task.cancel()
+        await task.value
+        return base.batches.elements.dropFirst(count).first?.first?.binding.name
+    }
+
+    private func request(_ name: String) throws -> UnwrapRequest {
+        UnwrapRequest(sampleRecipient, try binding(name))
+    }
+
+    /// The cause may be one slow key, whose request as the probe would prolong the outage for all.
+    @Test func probesWithTheNewestRejectedRequest() async throws {
+        let base = ScriptedBatchKeyManager()
+        base.slow.withLock { $0 = ["slow"] }
+        let now = Locked(start)
+        let breaker = CircuitBreaker(base) { now.withLock { $0 } }
+        _ = await breaker.unwrap([try request("slow")])
+        _ = await breaker.unwrap([try request("other")])
+        _ = await breaker.unwrap([try request("good")])
+        #expect(base.batches.elements.count == 1, "the breaker is open")
+        now.withLock { $0 = at(10) }
+        #expect(await nameOfProbe(breaker, base) == "good")
+    }
+
+    @Test func probesWithTheNewestRequestThatFailed() async throws {
+        let base = ScriptedBatchKeyManager()
+        base.slow.withLock { $0 = ["slow", "slow-too"] }
+        let gate = Gate()
+        base.hold.withLock { $0 = gate }
+        let now = Locked(start)
+        let breaker = CircuitBreaker(base) { now.withLock { $0 } }
+        let late = try request("slow-too")
+        async let last = breaker.unwrap([late])
+        await base.batches.wait(for: 1)
+        base.hold.withLock { $0 = nil }
+        _ = await breaker.unwrap([try request("slow")])
+        gate.open()
+        _ = await last
+        now.withLock { $0 = at(10) }
+        #expect(await nameOfProbe(breaker, base) == "slow-too")
+    }
+
+    @Test func aTrialThatFailsDoesNotReplaceANewerRequest() async throws {
+        let base = ScriptedBatchKeyManager()
+        base.slow.withLock { $0 = ["slow"] }
+        let now = Locked(start)
+        let breaker = CircuitBreaker(base) { now.withLock { $0 } }
+        _ = await breaker.unwrap([try request("slow")])
+        now.withLock { $0 = at(10) }
+        let gate = Gate()
+        base.hold.withLock { $0 = gate }
+        let slow = try request("slow")
+        async let trial = breaker.unwrap([slow])
+        await base.batches.wait(for: 2)
+        base.hold.withLock { $0 = nil }
+        _ = await breaker.unwrap([try request("good")])
+        gate.open()
+        _ = await trial
+        now.withLock { $0 = at(20) }
+        #expect(await nameOfProbe(breaker, base) == "good")
     }
 }

@@ -6,7 +6,8 @@ import System
 /// been reserved. Namespaces take turns. Thread-safe.
 ///
 /// A reconcile holds its bytes while it waits for a KMS. So the objects of one ClusterKeyProvider have a share of the limit,
-/// and those of all of them another one: a KMS that does not answer delays its own objects only.
+/// and those of all of them another one, which leaves room for the largest object of the controller's own key: a KMS that does
+/// not answer delays its own objects only.
 final class ReconcileMemoryLimiter: Sendable {
     /// The KMS that a reconcile may wait for.
     enum Pool: Hashable, Sendable {
@@ -22,6 +23,10 @@ final class ReconcileMemoryLimiter: Sendable {
 
     fileprivate struct State {
         let limit: Int
+        /// The share of all ClusterKeyProviders.
+        var shareOfAll: Int { max(shareOfOne, limit - Reconciler.largeObject) }
+        /// The share of one ClusterKeyProvider.
+        var shareOfOne: Int { limit / 4 }
         var reserved: [ObjectRef: Reservation] = [:]
         var used = 0
         var usedByPool: [Pool: Int] = [:]
@@ -34,8 +39,15 @@ final class ReconcileMemoryLimiter: Sendable {
     fileprivate struct Queue {
         /// The objects of a pool that wait, and some that have waited there.
         var objects = FairQueue<ObjectRef>()
-        /// Of several pools whose first object has a place in its share, the one with the lowest number is next.
+        /// Of several pools whose first object has a place in the share of the pool, the one with the lowest number is next.
         var turn: UInt64
+    }
+
+    /// A pool whose first object waits.
+    fileprivate struct Candidate {
+        let pool: Pool
+        let request: Reservation
+        let turn: UInt64
     }
 
     private let state: Locked<State>
@@ -45,8 +57,8 @@ final class ReconcileMemoryLimiter: Sendable {
     static let uncountedBytes = 128 << 10
 
     /// - Parameters:
-    ///   - limit: the limit in bytes: a quarter is the share of a ClusterKeyProvider, and three quarters that of all. An object
-    ///     that needs more than a share, or than the limit, is reconciled alone there.
+    ///   - limit: the limit in bytes: a quarter is the share of a ClusterKeyProvider, and all but `Reconciler.largeObject` that of
+    ///     all. An object that needs more than a share, or than the limit, is reconciled alone there.
     ///   - wake: called with each object whose bytes have been reserved after it had to wait.
     init(limit: Int = 32 << 20, wake: @escaping @Sendable (ObjectRef) -> Void) {
         state = Locked(State(limit: limit))
@@ -86,20 +98,27 @@ final class ReconcileMemoryLimiter: Sendable {
 extension ReconcileMemoryLimiter.State {
     /// Returns whether an object that does not wait can have its bytes now.
     fileprivate mutating func hasPlaceAtOnce(_ request: ReconcileMemoryLimiter.Reservation) -> Bool {
-        queues[request.pool] == nil && hasPlaceInShare(request) && hasPlace(request) && nextPool() == nil
+        guard queues[request.pool] == nil, hasPlaceInShare(request), hasPlaceInShareOfAll(request),
+            hasPlace(request), nextPool() == nil
+        else { return false }
+        // An object of another ClusterKeyProvider may wait for the share of all.
+        return request.pool == .own || nextProviderPool() == nil
     }
 
     private func hasPlace(_ request: ReconcileMemoryLimiter.Reservation) -> Bool {
         used == 0 || request.bytes <= limit - used
     }
 
-    /// Returns whether the share of the object's pool, and that of all ClusterKeyProviders, have room for it.
+    /// Returns whether the share of the object's pool has room for it.
     private func hasPlaceInShare(_ request: ReconcileMemoryLimiter.Reservation) -> Bool {
-        guard request.pool != .own else { return true }
-        let usedByAll = used - usedByPool[.own, default: 0]
-        return [(usedByPool[request.pool, default: 0], limit / 4), (usedByAll, limit / 4 * 3)].allSatisfy {
-            used, share in used == 0 || request.bytes <= share - used
-        }
+        let used = usedByPool[request.pool, default: 0]
+        return request.pool == .own || used == 0 || request.bytes <= shareOfOne - used
+    }
+
+    /// Returns whether the share of all ClusterKeyProviders has room for the object, if it belongs to one.
+    private func hasPlaceInShareOfAll(_ request: ReconcileMemoryLimiter.Reservation) -> Bool {
+        let used = used - usedByPool[.own, default: 0]
+        return request.pool == .own || used == 0 || request.bytes <= shareOfAll - used
     }
 
     /// Replaces the reservation of `ref`.
@@ -148,16 +167,34 @@ extension ReconcileMemoryLimiter.State {
     }
 
     /// Returns the pool whose first object is next. It waits only for memory of other reconciles that do not all wait for the
-    /// same KMS, so that those behind it can wait for it.
+    /// KMS of a ClusterKeyProvider, so that those behind it can wait for it.
     private mutating func nextPool() -> ReconcileMemoryLimiter.Pool? {
-        var next: (pool: ReconcileMemoryLimiter.Pool, turn: UInt64)?
-        for pool in queues.keys {
-            guard let ref = first(in: pool), let request = requested[ref], let turn = queues[pool]?.turn,
-                hasPlaceInShare(request), turn < next?.turn ?? .max
-            else { continue }
-            next = (pool, turn)
-        }
+        var next: ReconcileMemoryLimiter.Candidate?
+        if let candidate = nextProviderPool(), hasPlaceInShareOfAll(candidate.request) { next = candidate }
+        if let own = candidate(.own), own.turn < next?.turn ?? .max { next = own }
         return next?.pool
+    }
+
+    /// Returns the pool of a ClusterKeyProvider whose first object is next. It may wait for the share of all, and then those of
+    /// the other pools wait behind it: smaller ones would take the bytes that others release, for ever.
+    private mutating func nextProviderPool() -> ReconcileMemoryLimiter.Candidate? {
+        var next: ReconcileMemoryLimiter.Candidate?
+        for pool in queues.keys where pool != .own {
+            guard let candidate = candidate(pool), hasPlaceInShare(candidate.request),
+                candidate.turn < next?.turn ?? .max
+            else { continue }
+            next = candidate
+        }
+        return next
+    }
+
+    private mutating func candidate(
+        _ pool: ReconcileMemoryLimiter.Pool
+    ) -> ReconcileMemoryLimiter.Candidate? {
+        guard let ref = first(in: pool), let request = requested[ref], let turn = queues[pool]?.turn else {
+            return nil
+        }
+        return ReconcileMemoryLimiter.Candidate(pool: pool, request: request, turn: turn)
     }
 
     /// Returns the first object that waits in the pool. Removes the queue if there is none.

@@ -50,6 +50,9 @@ final class ProviderStatuses: Sendable {
         }
     }
 
+    /// The number of writes that are remembered.
+    var count: Int { writes.withLock { $0.count } }
+
     /// The provider has changed or does not exist any more.
     func forget(_ provider: ProviderRef) {
         guard caches.state(of: provider) == nil else { return }
@@ -76,6 +79,8 @@ final class ProviderStatuses: Sendable {
             }
             patch.operation("add", "/status") { status.write(to: &$0) }
         }
+        // The provider may have been deleted meanwhile, and then most writes fail.
+        defer { forget(provider) }
         do throws(KubeError) {
             let written = try await client.patch(
                 resource, provider.object, subresource: "status", .json(patch))
@@ -87,8 +92,6 @@ final class ProviderStatuses: Sendable {
             writes.withLock { $0[provider] = .failed(seen: state.metadata.resourceVersion) }
             throw error
         }
-        // The provider may have been deleted meanwhile.
-        forget(provider)
     }
 }
 

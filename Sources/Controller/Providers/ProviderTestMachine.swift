@@ -91,6 +91,12 @@ struct ProviderTestMachine: Sendable {
     private var lastOrder: UInt64 = 0
     private var starts: TokenBucket<Instant>
 
+    /// True if nothing is remembered of any provider.
+    var isEmpty: Bool {
+        pending.isEmpty && testedAt.isEmpty && namespaces.isEmpty && runningByCluster.isEmpty
+            && runningCount == 0
+    }
+
     init(now: Instant = .now) {
         starts = TokenBucket(capacity: Self.maximumRunning, interval: Self.pace, now: now)
     }
@@ -161,10 +167,14 @@ struct ProviderTestMachine: Sendable {
     /// - Parameters:
     ///   - isFinal: True if only a change can lead to another result.
     ///   - askedKMS: False if the test sent no request. It then counts for nothing.
+    ///   - exists: False if the test found no such provider: a WrappedSecret has used it until after its deletion.
     mutating func finished(
-        _ provider: ProviderRef, isFinal: Bool, askedKMS: Bool = true, now: Instant, random: Double
+        _ provider: ProviderRef, isFinal: Bool, askedKMS: Bool = true, exists: Bool = true, now: Instant,
+        random: Double
     ) {
         guard var state = pending[provider], state.isRunning else { return }
+        // A provider that was created since the test has its own request.
+        if !exists, state.change == nil { state.change = .deleted }
         if !askedKMS { starts.giveBack() }
         let namespace = provider.object.namespace
         namespaces[namespace]?.runningCount -= 1
@@ -173,6 +183,7 @@ struct ProviderTestMachine: Sendable {
         runningCount -= 1
         defer { if pending.isEmpty { namespaces = [:] } }
         if case .deleted? = state.change {
+            testedAt[provider] = nil
             removePending(provider)
             return forgetTurn(of: namespace)
         }

@@ -35,6 +35,12 @@ final class ProviderTester: Sendable {
         self.logger = logger
     }
 
+    /// True if nothing is remembered of any provider.
+    var isEmpty: Bool {
+        machine.withLock(\.isEmpty) && unchanged.withLock(\.isEmpty) && uses.withLock(\.isEmpty)
+            && unreported.withLock(\.isEmpty)
+    }
+
     // MARK: events
 
     /// The provider is new, was changed or was deleted.
@@ -120,8 +126,9 @@ final class ProviderTester: Sendable {
     }
 
     private func test(_ provider: ProviderRef) async {
+        defer { forgetIfDeleted(provider) }
         guard let previous = statuses.state(of: provider) else {
-            return finish(provider, isFinal: true, askedKMS: false)
+            return finish(provider, isFinal: true, askedKMS: false, exists: false)
         }
         let result = await evaluate(provider, previous)
         // A test that was cancelled says nothing about the provider.
@@ -130,12 +137,20 @@ final class ProviderTester: Sendable {
             provider, isFinal: await report(result, of: provider, previous), askedKMS: result.askedKMS)
     }
 
-    private func finish(_ provider: ProviderRef, isFinal: Bool, askedKMS: Bool) {
+    private func finish(_ provider: ProviderRef, isFinal: Bool, askedKMS: Bool, exists: Bool = true) {
         machine.withLock {
             $0.finished(
-                provider, isFinal: isFinal, askedKMS: askedKMS, now: .now, random: .random(in: 0..<1))
+                provider, isFinal: isFinal, askedKMS: askedKMS, exists: exists, now: .now,
+                random: .random(in: 0..<1))
         }
         timer.signal()
+    }
+
+    /// Forgets what a test, or a WrappedSecret that used the provider, has recorded since its deletion.
+    private func forgetIfDeleted(_ provider: ProviderRef) {
+        guard caches.state(of: provider) == nil else { return }
+        uses.withLock { $0[provider] = nil }
+        unreported.withLock { _ = $0.remove(provider) }
     }
 
     private func evaluate(

@@ -36,7 +36,8 @@ final class UnwrapRateLimiter: Sendable {
         return wait
     }
 
-    /// Takes a token for a request beyond the first one of `ref`. It does not wait for it: the objects after it do.
+    /// Takes a token for a request beyond the first one of `ref` that the KMS served. It does not wait for it: the objects after
+    /// it do.
     func chargeToken(_ ref: ObjectRef) {
         machine.withLock { $0?.chargeToken(ref.namespace, now: .now) }
     }

@@ -48,14 +48,21 @@ struct VerificationTurns: Sendable {
         func position(of ticket: UInt64) -> Int { queue.partitioningIndex { $0.ticket >= ticket } }
 
         mutating func put(_ waiting: Waiting) {
-            remove(waiting.ticket)
-            queue.insert(waiting, at: position(of: waiting.ticket))
+            let position = position(of: waiting.ticket)
+            if hasTicket(waiting.ticket, at: position) {
+                queue[position].until = waiting.until
+            } else {
+                queue.insert(waiting, at: position)
+            }
         }
 
         mutating func remove(_ ticket: UInt64) {
             let position = position(of: ticket)
-            guard position < queue.count, queue[position].ticket == ticket else { return }
-            queue.remove(at: position)
+            if hasTicket(ticket, at: position) { queue.remove(at: position) }
+        }
+
+        private func hasTicket(_ ticket: UInt64, at position: Int) -> Bool {
+            position < queue.count && queue[position].ticket == ticket
         }
     }
 
@@ -121,7 +128,8 @@ struct VerificationTurns: Sendable {
     /// `maximumRank` if there are more.
     private func rank(_ position: Int, turn: UInt64) -> Int {
         var rank = position
-        for other in flows.values where other.turn != turn && rank < Self.maximumRank {
+        for other in flows.values where other.turn != turn {
+            guard rank < Self.maximumRank else { break }
             rank += min(other.queue.count, other.turn < turn ? position + 1 : position)
         }
         return min(rank, Self.maximumRank)

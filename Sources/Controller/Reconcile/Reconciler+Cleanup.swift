@@ -7,11 +7,13 @@ extension Reconciler {
     /// Deletes Secrets under earlier names, and merged entries in them, once the Secret under the new name exists.
     /// `Ready` is about the current Secret, and does not change.
     func removeLeftovers(of object: WrappedSecret) async -> WorkQueue.Outcome {
-        var budget = RequestBudget()
+        var budget = RequestBudget(lastExamined: tracker.cleanupPosition(of: object.metadata))
         do throws(ReconcileFailure) {
             try await deleteFormerSecrets(of: object, &budget)
             try await releaseFormerEntries(of: object, &budget)
-            return budget.isSpent && budget.hasRemoved ? .requeue(after: Self.cleanupDelay) : .done
+            tracker.setCleanupPosition(budget.isSpent ? budget.lastExamined : nil, of: object.metadata)
+            guard budget.isSpent else { return .done }
+            return .requeue(after: budget.hasRemoved ? Self.cleanupDelay : Self.examinationDelay)
         } catch {
             switch error {
             case .objectGone, .throttled, .waitingForMemory, .waitingForProvider, .requeueAfter, .contested:
@@ -39,6 +41,10 @@ extension Reconciler {
         private var left = 16
         var hasRemoved = false
         private(set) var isSpent = false
+        /// The name of the last Secret with merged entries that was examined, perhaps by an earlier reconcile.
+        var lastExamined: String?
+
+        init(lastExamined: String?) { self.lastExamined = lastExamined }
 
         /// - Returns: False if the requests about one more Secret have to wait for the next reconcile.
         mutating func spend() -> Bool {
@@ -50,6 +56,8 @@ extension Reconciler {
 
     /// The delay before the next Secrets are removed.
     private static let cleanupDelay = Duration.seconds(1)
+    /// The delay before the next Secrets are examined, if none of the last ones had to be changed.
+    static let examinationDelay = Duration.seconds(300)
 
     private func deleteFormerSecrets(
         of object: WrappedSecret, _ budget: inout RequestBudget
@@ -91,36 +99,48 @@ extension Reconciler {
         return source.uid == object.metadata.uid && source.generation < object.metadata.generation ?? 0
     }
 
-    /// Removes merged entries. Entries that other managers have set too stay.
+    /// Removes merged entries. Entries that other managers have set too stay. Goes on after the last name that was examined:
+    /// Secrets that only look like those of earlier names would otherwise spend the budget each time.
     private func releaseFormerEntries(
         of object: WrappedSecret, _ budget: inout RequestBudget
     ) async throws(ReconcileFailure) {
         guard let uid = object.metadata.uid else { return }
         let namespace = object.metadata.ref.namespace
         for name in informers.ownedSecrets.mergedSecretNames(by: uid, in: namespace)
-        where name != object.secretName {
-            let ref = ObjectRef(namespace: namespace, name: name)
-            guard var secret = informers.secrets[ref] else { continue }
-            if secret.isAbridged {
-                guard budget.spend() else { return }
-                guard let whole = try await getIfExists(ref) else { continue }
-                secret = whole
-            }
-            guard secret.deletionTimestamp == nil,
-                let identity = try? MergeIdentity(object.metadata.name),
-                secret.managedFields?.contains(where: { $0.manager == identity.fieldManager }) == true,
-                let source = OwnershipMetadata.source(of: secret, identity.sourceAnnotation),
-                source.uid == uid,
-                source.generation < object.metadata.generation ?? 0
-            else { continue }
-            guard budget.spend() else { return }
-            try await verifyCacheIsCurrent(object.metadata)
-            let body = SecretRendering.releaseBody(from: secret)
-            _ = try await apply(body, to: secret, identity, isForced: false)
-            budget.hasRemoved = true
-            logger.info(
-                "entries removed from a secret under an earlier name",
-                metadata: ["object": "\(object.metadata.ref)", "secret": "\(name)"])
+        where name != object.secretName && name > budget.lastExamined ?? "" {
+            let secret = ObjectRef(namespace: namespace, name: name)
+            guard try await releaseEntries(of: object, in: secret, &budget) else { return }
+            budget.lastExamined = name
         }
+    }
+
+    /// Removes what an earlier generation of the object merged into a Secret, if anything.
+    ///
+    /// - Returns: False if the requests have to wait for the next reconcile.
+    private func releaseEntries(
+        of object: WrappedSecret, in ref: ObjectRef, _ budget: inout RequestBudget
+    ) async throws(ReconcileFailure) -> Bool {
+        guard var secret = informers.secrets[ref] else { return true }
+        if secret.isAbridged {
+            guard budget.spend() else { return false }
+            guard let whole = try await getIfExists(ref) else { return true }
+            secret = whole
+        }
+        guard secret.deletionTimestamp == nil,
+            let identity = try? MergeIdentity(object.metadata.name),
+            secret.managedFields?.contains(where: { $0.manager == identity.fieldManager }) == true,
+            let source = OwnershipMetadata.source(of: secret, identity.sourceAnnotation),
+            source.uid == object.metadata.uid,
+            source.generation < object.metadata.generation ?? 0
+        else { return true }
+        guard budget.spend() else { return false }
+        try await verifyCacheIsCurrent(object.metadata)
+        let body = SecretRendering.releaseBody(from: secret)
+        _ = try await apply(body, to: secret, identity, isForced: false)
+        budget.hasRemoved = true
+        logger.info(
+            "entries removed from a secret under an earlier name",
+            metadata: ["object": "\(object.metadata.ref)", "secret": "\(ref.name)"])
+        return true
     }
 }

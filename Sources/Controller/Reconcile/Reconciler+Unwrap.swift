@@ -58,10 +58,15 @@ extension Reconciler {
             limits.unwraps.refundToken(ref)
             throw error
         }
-        let audit = UnwrapAudit(request.object.metadata, sealed, provider?.provider, logger)
+        var audit = UnwrapAudit(request.object.metadata, sealed, provider?.provider, logger)
+        // The first attempt that a KMS serves uses the token, and each further one costs another.
+        var isTokenUsed = false
         do {
             let opened = try await sealed.open(with: keys) { attempt in
-                if attempt.ordinal > 0 { limits.unwraps.chargeToken(ref) }
+                if attempt.failure?.refundsUnwrapToken != true {
+                    if isTokenUsed { limits.unwraps.chargeToken(ref) }
+                    isTokenUsed = true
+                }
                 audit.logFailure(of: attempt)
             }
             audit.logSuccess(opened)
@@ -76,7 +81,7 @@ extension Reconciler {
         } catch {
             audit.logFailureAfterAttempts(error)
             if let provider { self.keys.providers?.recordUse(of: provider, .failure(error)) }
-            if error.refundsUnwrapToken { limits.unwraps.refundToken(ref) }
+            if !isTokenUsed { limits.unwraps.refundToken(ref) }
             throw ReconcileFailure(unwrapping: error, provider: provider)
         }
     }
@@ -182,7 +187,7 @@ extension Reconciler {
     }
 
     /// The bytes of an object of unknown size: etcd stores 1.5 MiB, which JSON can make six times as long.
-    private static let largeObject = 10 << 20
+    static let largeObject = 10 << 20
 
     private func readAgain(
         _ object: WrappedSecret, maximumBytes: Int

@@ -160,7 +160,10 @@ struct Reconciler: Sendable {
         tracker.pendingCiphertexts.remove(ref, digest: request.desired.envelope.digest)
         let removal = await removeLeftovers(of: object)
         let restart = await restartWorkloads(of: object, status)
-        return [removal, restart, next].first { $0 != .done } ?? .done
+        // A restart, or a status that has to be written, does not wait for the next Secrets to examine.
+        let isUrgent = removal != .requeue(after: Self.examinationDelay)
+        let outcomes = isUrgent ? [removal, restart, next] : [restart, next, removal]
+        return outcomes.first { $0 != .done } ?? .done
     }
 
     /// Reports a failure in the status if a user has to know of it, and returns the outcome.

@@ -12,7 +12,8 @@ struct UnwrapAudit {
     /// The provider whose key is used, or nil for the controller's own keys.
     private let provider: ProviderRef?
     private let logger: Logger
-    private let start = ContinuousClock.now
+    /// When the attempt began that the next line is about.
+    private var start = ContinuousClock.now
 
     init(_ object: ObjectMeta, _ envelope: Envelope, _ provider: ProviderRef?, _ logger: Logger) {
         self.object = object
@@ -25,9 +26,10 @@ struct UnwrapAudit {
         log("ok", keyID: opened.keyID, ["key_version": "\(opened.keyVersion ?? "")"])
     }
 
-    /// Writes a line if the attempt failed.
-    func logFailure(of attempt: UnwrapAttempt) {
+    /// Writes a line if the attempt failed. Another one begins then, if the envelope has more recipients.
+    mutating func logFailure(of attempt: UnwrapAttempt) {
         guard let failure = attempt.failure else { return }
+        defer { start = .now }
         let keyID = attempt.recipient.keyID
         switch failure {
         case .keyManager(let cause): log(cause.code.rawValue, keyID: keyID)

@@ -10,6 +10,14 @@ final class ObjectTracker: Sendable {
         /// two objects with one hash, however unlikely, would only have to be verified again.
         var synced: [Int: [UInt8]] = [:]
         var failing = FailureRecords()
+        var cleanups: [ObjectRef: CleanupPosition] = [:]
+    }
+
+    /// How far the Secrets under earlier names have been examined for one generation of an object.
+    private struct CleanupPosition {
+        let uid: String?
+        let generation: Int64?
+        let name: String
     }
 
     let writes = WriteExpectations()
@@ -46,11 +54,28 @@ final class ObjectTracker: Sendable {
         }
     }
 
+    /// Returns the name of the last Secret that was examined for what this generation of the object left in it, or nil before
+    /// the first one and after all of them.
+    func cleanupPosition(of object: ObjectMeta) -> String? {
+        guard let position = records.withLock({ $0.cleanups[object.ref] }), position.uid == object.uid,
+            position.generation == object.generation
+        else { return nil }
+        return position.name
+    }
+
+    func setCleanupPosition(_ name: String?, of object: ObjectMeta) {
+        let position = name.map {
+            CleanupPosition(uid: object.uid, generation: object.generation, name: $0)
+        }
+        records.withLock { $0.cleanups[object.ref] = position }
+    }
+
     /// Forgets an object that no longer exists.
     func forget(_ ref: ObjectRef) {
         records.withLock { records in
             records.synced[ref.hashValue] = nil
             records.failing.forget(ref)
+            records.cleanups[ref] = nil
         }
         writes.forget(object: ref)
         rejectedEnvelopes.remove(ref)

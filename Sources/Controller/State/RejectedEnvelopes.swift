@@ -31,6 +31,11 @@ final class RejectedEnvelopes: Sendable {
 
         private static let toleratedEntries = 64
 
+        /// Returns when the next objects are due, at `now` or later.
+        func nextDue(_ now: Instant) -> Instant {
+            round.isEmpty ? max(now, min(notBefore, added.first?.due ?? notBefore)) : now
+        }
+
         /// Returns some of the objects that are due.
         mutating func takeDue(_ now: Instant, limit: Int) -> [ObjectRef] {
             if round.isEmpty, now >= notBefore {
@@ -55,33 +60,58 @@ final class RejectedEnvelopes: Sendable {
     /// The number of objects of one namespace that are retried after one envelope was opened. If they are opened, so are the next.
     static let maximumRetries = 16
 
-    private let namespaces = Locked<[String: Namespace]>([:])
+    private struct State {
+        var namespaces: [String: Namespace] = [:]
+        /// No object is due before this time, or ever.
+        var earliestDue: Instant?
+
+        mutating func insert(_ ref: ObjectRef, now: Instant) {
+            // Removed from the dictionary, so that changing it does not copy it.
+            var namespace = namespaces.removeValue(forKey: ref.namespace) ?? Namespace(now: now)
+            namespace.insert(ref, due: now + RejectedEnvelopes.initialDelay)
+            let due = namespace.nextDue(now)
+            earliestDue = earliestDue.map { min($0, due) } ?? due
+            namespaces[ref.namespace] = namespace
+        }
+
+        mutating func takeDue(_ now: Instant) -> [ObjectRef] {
+            guard let earliestDue, earliestDue <= now else { return [] }
+            self.earliestDue = nil
+            var due: [ObjectRef] = []
+            // Changed in place: a copy of the keys would make the first change copy the dictionary.
+            var index = namespaces.startIndex
+            while index != namespaces.endIndex {
+                due += namespaces.values[index].takeDue(now, limit: RejectedEnvelopes.maximumRetries)
+                let next = namespaces.values[index].nextDue(now)
+                self.earliestDue = min(self.earliestDue ?? next, next)
+                namespaces.formIndex(after: &index)
+            }
+            return due
+        }
+
+        mutating func remove(_ ref: ObjectRef) {
+            namespaces[ref.namespace]?.refs.remove(ref)
+            if namespaces[ref.namespace]?.refs.isEmpty == true { namespaces[ref.namespace] = nil }
+        }
+    }
+
+    private let state = Locked(State())
 
     /// Adds an object. One that was not rejected before is retried soon, whatever delay its namespace has. The others of its
     /// namespace are not: a tenant that adds such objects all the while would cause retries of all of them.
     func insert(_ ref: ObjectRef, now: Instant = .now) {
-        namespaces.withLock { namespaces in
-            // Removed from the dictionary, so that changing it does not copy it.
-            var namespace = namespaces.removeValue(forKey: ref.namespace) ?? Namespace(now: now)
-            namespace.insert(ref, due: now + Self.initialDelay)
-            namespaces[ref.namespace] = namespace
-        }
+        state.withLock { $0.insert(ref, now: now) }
     }
 
-    /// Returns objects to retry, because the KMS has just unwrapped another data key.
+    /// Returns objects to retry, because the KMS has just unwrapped another data key. Costs nothing if none is due.
     func takeDueRetries(now: Instant = .now) -> [ObjectRef] {
-        namespaces.withLock { namespaces in
-            namespaces.keys.flatMap { namespaces[$0]?.takeDue(now, limit: Self.maximumRetries) ?? [] }
-        }
+        state.withLock { $0.takeDue(now) }
     }
 
-    var all: [ObjectRef] { namespaces.withLock { $0.values.flatMap(\.refs) } }
+    var all: [ObjectRef] { state.withLock { $0.namespaces.values.flatMap(\.refs) } }
 
     /// Removes an object that was opened, or does not exist any more.
     func remove(_ ref: ObjectRef) {
-        namespaces.withLock { namespaces in
-            namespaces[ref.namespace]?.refs.remove(ref)
-            if namespaces[ref.namespace]?.refs.isEmpty == true { namespaces[ref.namespace] = nil }
-        }
+        state.withLock { $0.remove(ref) }
     }
 }

@@ -7,9 +7,18 @@ import System
 final class CircuitBreaker<Base: BatchUnwrapping>: Sendable {
     private struct State {
         var machine = CircuitBreakerMachine()
-        /// A request that failed when the outage began. It is repeated as the probe.
+        /// The newest request that failed or was rejected. It is repeated as the probe: the cause may be its key alone, and
+        /// then another key ends the outage.
         var probe: UnwrapRequest?
         var hasRecovered = false
+
+        mutating func admit(_ requests: [UnwrapRequest], now: ContinuousClock.Instant)
+            -> CircuitBreakerMachine.Decision
+        {
+            let decision = machine.admit(now: now)
+            if decision != .allow { probe = requests.last ?? probe }
+            return decision
+        }
     }
 
     private let base: Base
@@ -29,7 +38,7 @@ final class CircuitBreaker<Base: BatchUnwrapping>: Sendable {
     func unwrap(_ requests: [UnwrapRequest]) async -> [Base.UnwrapResult] {
         let now = now()
         let isTrial: Bool
-        switch state.withLock({ $0.machine.admit(now: now) }) {
+        switch state.withLock({ $0.admit(requests, now: now) }) {
         case .reject(let error): return requests.map { _ in .failure(error) }
         case .allow: isTrial = false
         case .trial: isTrial = true
@@ -39,7 +48,7 @@ final class CircuitBreaker<Base: BatchUnwrapping>: Sendable {
             recordSuccess()
             return results
         } catch {
-            recordFailure(error, requests.first, wasTrial: isTrial)
+            recordFailure(error, requests.last, wasTrial: isTrial)
             return requests.map { _ in .failure(error) }
         }
     }
@@ -81,7 +90,8 @@ final class CircuitBreaker<Base: BatchUnwrapping>: Sendable {
                 return
             }
             state.machine.failed(error, wasTrial: wasTrial, now: now, random: random)
-            if state.probe == nil { state.probe = request }
+            // A request that was rejected during the trial is newer.
+            if !wasTrial || state.probe == nil { state.probe = request }
         }
         timer.signal()
     }

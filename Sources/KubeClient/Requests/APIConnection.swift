@@ -151,33 +151,30 @@ package struct APIConnection: Sendable {
     private static func failure(
         _ head: HTTPResponseHead, _ body: HTTPBody, of request: KubeClient.Request
     ) async -> KubeError {
-        var status = await status(in: body, of: request)
-        if request.hasSecretBody, mayQuote(head.status.code, status, of: request) {
-            status?.removeQuotations()
-        }
+        let status = await status(in: body, head.status.code, of: request)
         let delay = head.fields[.retryAfter].flatMap { RetryAfter.delay($0, now: Int(time(nil))) }
         return KubeError(
             httpStatus: head.status.code, retryAfter: delay, status: status, activity: request.activity)
     }
 
-    /// Reads the status. A response to a secret body may quote it, and is zeroed.
-    private static func status(in body: HTTPBody, of request: KubeClient.Request) async -> Status? {
+    /// Reads the status. A response to a secret body may quote it, and is zeroed, with every copy of what may be a quotation.
+    private static func status(
+        in body: HTTPBody, _ code: Int, of request: KubeClient.Request
+    ) async -> Status? {
         let limit = 256 * 1024
         guard request.hasSecretBody else {
             return try? JSONReader.read(Status.self, from: try await body.collect(upTo: limit))
         }
         let text = try? await body.collectSecret(upTo: limit)
-        return text?.withUnsafeBytes { try? JSONReader.read(Status.self, from: $0) }
+        return text?.withUnsafeBytes { text in
+            Status(inResponseToSecret: text, mayQuote: mayQuote(code, of: request))
+        }
     }
 
     /// Returns whether the message may quote a part of the body, as that of a server that cannot parse it, or whose webhook
-    /// returns a patch that it cannot apply. An invalid object is described by the causes, unless there are none.
-    private static func mayQuote(_ code: Int, _ status: Status?, of request: KubeClient.Request) -> Bool {
-        switch code {
-        case 400: true
-        case 422: status?.reason != "Invalid" || status?.details?.causes?.isEmpty != false
-        default: code >= 500 && request.writesSecret
-        }
+    /// returns a patch that it cannot apply. The fields of its causes describe an invalid object.
+    private static func mayQuote(_ code: Int, of request: KubeClient.Request) -> Bool {
+        code == 400 || code == 422 || code >= 500 && request.writesSecret
     }
 }
 

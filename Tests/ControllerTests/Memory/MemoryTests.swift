@@ -63,28 +63,46 @@ import Testing
 
     /// A KMS that does not answer holds the bytes of the reconciles that wait for it.
     @Test func aClusterKeyProviderTakesAQuarter() {
-        let limiter = ReconcileMemoryLimiter(limit: 16 * mebibyte) { _ in }
-        #expect(limiter.reserve(3 * mebibyte, for: ref("1"), in: pool("hanging")))
-        #expect(!limiter.reserve(3 * mebibyte, for: ref("2"), in: pool("hanging")))
+        let limiter = ReconcileMemoryLimiter { _ in }
+        #expect(limiter.reserve(6 * mebibyte, for: ref("1"), in: pool("hanging")))
+        #expect(!limiter.reserve(6 * mebibyte, for: ref("2"), in: pool("hanging")))
         #expect(!limiter.reserve(mebibyte, for: ref("3"), in: pool("hanging")), "it waits behind the second")
-        #expect(limiter.reserve(4 * mebibyte, for: ref("4", in: "b"), in: pool("other")))
-        #expect(limiter.reserve(9 * mebibyte, for: ref("5", in: "c")), "the controller's own key")
+        #expect(limiter.reserve(8 * mebibyte, for: ref("4", in: "b"), in: pool("other")))
+        #expect(limiter.reserve(18 * mebibyte, for: ref("5", in: "c")), "the controller's own key")
     }
 
-    @Test func allClusterKeyProvidersTakeThreeQuarters() {
-        let limiter = ReconcileMemoryLimiter(limit: 16 * mebibyte) { _ in }
-        for index in 0..<3 {
-            #expect(limiter.reserve(4 * mebibyte, for: ref("\(index)"), in: pool("\(index)")))
+    @Test func allClusterKeyProvidersLeaveRoomForALargeObject() {
+        let limiter = ReconcileMemoryLimiter { _ in }
+        for (index, size) in [8, 8, 6].enumerated() {
+            #expect(limiter.reserve(size * mebibyte, for: ref("\(index)"), in: pool("\(index)")))
         }
         #expect(!limiter.reserve(mebibyte, for: ref("3"), in: pool("3")))
-        #expect(limiter.reserve(4 * mebibyte, for: ref("own")))
+        #expect(limiter.reserve(Reconciler.largeObject, for: ref("own")))
     }
 
     @Test func anObjectLargerThanTheShareOfItsPoolIsAloneThere() {
-        let limiter = ReconcileMemoryLimiter(limit: 16 * mebibyte) { _ in }
-        #expect(limiter.reserve(9 * mebibyte, for: ref("large"), in: pool("a")))
+        let limiter = ReconcileMemoryLimiter { _ in }
+        #expect(limiter.reserve(10 * mebibyte, for: ref("large"), in: pool("a")))
         #expect(!limiter.reserve(mebibyte, for: ref("other"), in: pool("a")))
         #expect(limiter.reserve(3 * mebibyte, for: ref("b"), in: pool("b")))
+    }
+
+    /// Objects behind it would take what others release, for ever.
+    @Test func anObjectThatWaitsForTheShareOfAllIsNextThere() {
+        let woken = Locked<[ObjectRef]>([])
+        let limiter = ReconcileMemoryLimiter { ref in woken.withLock { $0.append(ref) } }
+        for (name, count) in [("a", 8), ("b", 8), ("c", 6)] {
+            for index in 0..<count {
+                #expect(limiter.reserve(mebibyte, for: ref("\(index)", in: name), in: pool(name)))
+            }
+        }
+        #expect(!limiter.reserve(2 * mebibyte, for: ref("large"), in: pool("good")))
+        limiter.release(ref("0", in: "a"))
+        #expect(!limiter.reserve(mebibyte, for: ref("8", in: "a"), in: pool("a")))
+        #expect(!limiter.reserve(mebibyte, for: ref("small"), in: pool("other")))
+        #expect(limiter.reserve(4 * mebibyte, for: ref("own")), "it has room of its own")
+        limiter.release(ref("0", in: "b"))
+        #expect(woken.withLock { $0 } == [ref("large")])
     }
 
     @Test func anObjectMovesToThePoolOfItsNewProvider() {

@@ -62,6 +62,52 @@ import Testing
         #expect(await cluster.reconcile().outcome == .done)
     }
 
+    /// Returns a cluster with a WrappedSecret of three recipients. The first two have other data keys than the third one.
+    private func clusterWithThreeKeys() async throws -> (TestCluster, others: [FakeKeyManager]) {
+        var limit = UnwrapRateLimit()
+        (limit.rate, limit.burst) = (1, 20)
+        let others = [try FakeKeyManager(seed: 8), try FakeKeyManager(seed: 9)]
+        let cluster = try TestCluster(limit: limit, otherKeys: others)
+        var recipients: [AnyJSON] = []
+        for key in others {
+            recipients += try await makeWrappedSecret(by: key).json[["spec", "recipients"]]?.items ?? []
+        }
+        try await cluster.apply { object in
+            let own = object[["spec", "recipients"]]?.items ?? []
+            object[["spec", "recipients"]] = .array(recipients + own)
+        }
+        return (cluster, others)
+    }
+
+    @Test func anOutageOfSeveralKMSCostsNoTokens() async throws {
+        let (cluster, others) = try await clusterWithThreeKeys()
+        for key in others + [cluster.keys] { key.fail(.unavailable) }
+        for _ in 0..<4 {
+            #expect(await cluster.reconcile().outcome == .requeueRateLimited)
+            try cluster.syncCaches()
+        }
+        #expect(others.map(\.unwrapCount) == [4, 4])
+        #expect(cluster.reconciler.limits.unwraps.availableTokens("payments") == 20)
+    }
+
+    @Test func anUnwrapAfterTwoThatWereNotServedCostsOneToken() async throws {
+        let (cluster, others) = try await clusterWithThreeKeys()
+        for key in others { key.fail(.unavailable) }
+        #expect(await cluster.reconcile().outcome == .done)
+        #expect(cluster.reconciler.limits.unwraps.availableTokens("payments") >= 19)
+    }
+
+    /// Only the first of them has waited for a token.
+    @Test func eachUnwrapThatAKMSServesCostsAToken() async throws {
+        let (cluster, others) = try await clusterWithThreeKeys()
+        others[0].fail(.unavailable)
+        let start = ContinuousClock.now
+        #expect(await cluster.reconcile().outcome == .done)
+        let tokens = cluster.reconciler.limits.unwraps.availableTokens("payments")
+        let seconds = Int((ContinuousClock.now - start).components.seconds)
+        #expect(18...18 + seconds ~= tokens)
+    }
+
     @Test func anObjectThatNeedsNoKeyAnyMoreLeavesTheQueue() async throws {
         let cluster = try await TestCluster.withWrappedSecret(limit: oneToken)
         let limiter = cluster.reconciler.limits.unwraps

@@ -91,6 +91,24 @@ import Testing
         #expect(turns.nextTurn(ref(0), now: now + interval) == nil)
     }
 
+    @Test func anObjectThatAsksAgainCostsTheSameInALongQueue() {
+        func ask(_ count: Int) -> () -> Void {
+            var turns = exhaustedTurns()
+            for name in 0..<count { _ = turns.nextTurn(ref(name), now: start) }
+            return { for _ in 0..<2000 { _ = turns.nextTurn(ref(count / 2), now: start) } }
+        }
+        #expect(ProcessorTime.ratio(of: ask(200_000), to: ask(1000), below: 4) < 4)
+    }
+
+    @Test func anObjectBehindManyNamespacesCostsNoLookAtEachOfThem() {
+        func ask(_ count: Int) -> () -> Void {
+            var turns = exhaustedTurns()
+            for name in 0..<count { _ = turns.nextTurn(ref(0, in: "\(name)"), now: start) }
+            return { for _ in 0..<100 { _ = turns.nextTurn(ref(0), now: start) } }
+        }
+        #expect(ProcessorTime.ratio(of: ask(20_000), to: ask(1000), below: 4) < 4)
+    }
+
     @Test func remembersNoObjectThatWasForgotten() {
         var turns = exhaustedTurns()
         for name in 0..<100 { _ = turns.nextTurn(ref(name), now: start) }

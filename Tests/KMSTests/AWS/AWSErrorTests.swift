@@ -38,7 +38,7 @@ struct AWSErrorTests {
         (503, "SlowDown", .throttled, "throttles", 3),
         (429, "", .throttled, "throttles", 3), (429, "Whatever", .throttled, "throttles", 3),
         (500, "KMSInternalException", .unavailable, "HTTP 500", 3),
-        (503, "DependencyTimeoutException", .unavailable, "HTTP 503", 3),
+        (503, "DependencyTimeoutException", .unavailable, "key store", 3),
         (500, "KeyUnavailableException", .unavailable, "key store", 3),
         (502, "", .unavailable, "HTTP 502", 3),
         (504, "SomethingNew", .unavailable, "HTTP 504", 3),

@@ -111,10 +111,11 @@ struct AWSUnwrappingTests {
     }
 
     /// A key in an external key store whose proxy does not respond is no outage of KMS.
-    @Test func theOutageOfAKeyStoreDoesNotStopOtherKeys() async throws {
+    @Test(arguments: ["KeyUnavailableException", "DependencyTimeoutException"])
+    func theOutageOfAKeyStoreDoesNotStopOtherKeys(code: String) async throws {
         let isOut = Locked(true)
         let transport = FakeTransport { _ in
-            isOut.withLock { $0 } ? .kmsError("KeyUnavailableException", status: 500) : .decrypted()
+            isOut.withLock { $0 } ? .kmsError(code, status: 500) : .decrypted()
         }
         let manager = BatchingKeyManager(try awsKeyManager(transport))
         for index in 0..<3 {

@@ -66,6 +66,8 @@ import Testing
         #expect(
             error?.description
                 == "creating Secret payments/db: data[x] (FieldValueInvalid), type (FieldValueRequired)")
+        #expect(error?.status?.message == nil)
+        #expect(error?.status?.details?.causes?.compactMap(\.message) == [])
     }
 
     /// A failed test of a JSON Patch, and servers other than Kubernetes', name no causes.
@@ -85,17 +87,18 @@ import Testing
         #expect(error?.status?.details?.causes?.first?.message == nil)
     }
 
-    /// The response may quote the body.
-    @Test func zeroesTheResponseToASecretBody() async {
+    /// The response may quote the body, and its message has memory of its own.
+    @Test(arguments: [400, 403, 422, 500]) func zeroesTheResponseToASecretBody(code: Int) async {
         let text = #"{"kind":"Status","message":"\#(String(repeating: "x", count: 3000))"}"#
         let seen = Locked<[ReleasedMemory]>([])
         await SecretMemory.$onRelease.withValue({ memory in
             let release = ReleasedMemory(count: memory.count, isZero: memory.allSatisfy { $0 == 0 })
             seen.withLock { $0.append(release) }
         }) {
-            #expect(await error(.init(422, text))?.code == .invalid)
+            #expect(await error(.init(code, text)) != nil)
         }
         #expect(seen.withLock { $0 }.contains(ReleasedMemory(count: text.utf8.count, isZero: true)))
+        #expect(seen.withLock { $0 }.contains(ReleasedMemory(count: 3000, isZero: true)))
     }
 
     /// A server that cannot parse a body quotes a part of it: `error found in #10 byte of ...|"pw":"Y2Fu|...`.
@@ -127,12 +130,23 @@ import Testing
         #expect(await error(.status(500, "", etcd))?.message == etcd)
     }
 
-    /// The API server returns 400 for a webhook that sets no code.
-    @Test func namesTheWebhookThatDeniedTheRequestWithoutItsReason() async {
+    /// The API server returns 400 for a webhook that sets no code. Most set 403.
+    @Test(arguments: [(400, "BadRequest"), (403, "Forbidden")])
+    func namesTheWebhookThatDeniedTheRequestWithoutItsReason(code: Int, reason: String) async {
         let message = #"admission webhook \"x.example.org\" denied the request: not {\"pw\":\"Y2FuYXJ5\"}"#
+        let error = await error(.status(code, reason, message))
         #expect(
-            await error(.status(400, "BadRequest", message))?.description
+            error?.description
                 == #"creating Secret payments/db: admission webhook "x.example.org" denied the request"#)
+        #expect(error?.status?.message?.contains("Y2FuYXJ5") == false)
+    }
+
+    @Test func keepsTheMessageThatQuotesNothing() async {
+        let message = "secrets db is forbidden: exceeded quota: x"
+        let error = await error(
+            .status(403, "Forbidden", message, details: #"{"causes":[{"message":"m"}]}"#))
+        #expect(error?.status?.message == message)
+        #expect(error?.status?.details?.causes?.first?.message == "m")
     }
 
     @Test func readsRetryAfterFromHeaderAndStatus() async {

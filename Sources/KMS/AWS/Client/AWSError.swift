@@ -135,13 +135,13 @@ enum AWSErrorCategory: Equatable, Sendable, CaseIterable {
             (
                 .outage,
                 [
-                    "KMSInternalException", "DependencyTimeoutException", "InternalFailure", "InternalError",
-                    "InternalServerError", "ServiceUnavailable", "ServiceUnavailableException",
-                    "RequestTimeout",
+                    "KMSInternalException", "InternalFailure", "InternalError", "InternalServerError",
+                    "ServiceUnavailable", "ServiceUnavailableException", "RequestTimeout",
                     "RequestTimeoutException",
                 ]
             ),
-            (.keyStoreOutage, ["KeyUnavailableException"]),
+            // The second one is KMS's answer if the proxy of an external key store is slow.
+            (.keyStoreOutage, ["KeyUnavailableException", "DependencyTimeoutException"]),
             (
                 .invalidCredentials,
                 [

@@ -112,14 +112,16 @@ extension FuzzTarget {
 
 /// An error response becomes an error with a bounded message and a delay that callers can add.
 @Sendable private func checkStatus(_ input: [UInt8]) throws {
-    guard var status = try? JSONReader.read(Status.self, from: input) else { return }
+    for mayQuote in [true, false] {
+        let status = input.withUnsafeBytes { Status(inResponseToSecret: $0, mayQuote: mayQuote) }
+        _ = status?.admissionDenial
+    }
+    guard let status = try? JSONReader.read(Status.self, from: input) else { return }
     let error = KubeError(httpStatus: status.code ?? 500, retryAfter: nil, status: status, activity: "fuzz")
     _ = error.isResourceVersionTooLarge
     _ = WatcherMachine.WatchFailure(error)
     if let delay = error.retryAfter { _ = ContinuousClock.now + min(max(delay, .zero), .seconds(60)) }
     try requireMessageOfStatus("\(error)")
-    _ = status.admissionDenial
-    status.removeQuotations()
     _ = status.admissionDenial
 }
 
