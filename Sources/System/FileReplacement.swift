@@ -32,7 +32,8 @@ package enum FileReplacement {
             try contents.write(to: file, path)
             try keepOwner(info, file, path)
             // A mode without the ACL would give the owning group what the ACL's mask allows.
-            try AccessControlList.set(mode == nil ? AccessControlList.read(target) : nil, on: file, path)
+            try AccessControlList.set(
+                mode == nil ? AccessControlList.read(target, named: path) : nil, on: file, path)
             guard fchmod(file, (mode ?? info.st_mode) & 0o7777) == 0, fsync(file) == 0 else {
                 throw .lastSystemError(path)
             }
