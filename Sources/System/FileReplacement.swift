@@ -38,7 +38,7 @@ package enum FileReplacement {
                 throw .lastSystemError(path)
             }
             // Without the lock, two processes could both find the old version and rename their files over it.
-            try FileLock.withFolderLock(for: target, named: path) { () throws(FileError) in
+            try FileLock.withLock(ofFile: target, named: path) { () throws(FileError) in
                 guard FileFingerprint(path: target) == fingerprint else {
                     throw FileError(
                         path: path,

@@ -85,19 +85,72 @@ struct ConcurrentReplacementTests {
         }
     }
 
-    @Test func reportsAFolderThatAnotherProcessKeepsLocked() throws {
+    private func replace(_ path: String, _ text: String = "new") throws {
+        let fingerprint = try #require(FileFingerprint(path: path))
+        try FileReplacement.replace(path, with: SecretBytes(copying: text.utf8), unchangedSince: fingerprint)
+    }
+
+    @Test func reportsAFileThatAnotherProcessKeepsLocked() throws {
+        let path = try folder.write("a.yaml", "old")
+        let descriptor = open(path, O_RDONLY)
+        defer { close(descriptor) }
+        #expect(flock(descriptor, LOCK_EX) == 0)
+        let error = #expect(throws: FileError.self) {
+            try FileLock.withLock(ofFile: path, named: "a.yaml", timeout: .milliseconds(30)) {
+                () throws(FileError) in Issue.record("the lock was not respected")
+            }
+        }
+        #expect(error?.reason.contains("another process holds a lock on it") == true)
+        #expect(flock(descriptor, LOCK_UN) == 0)
+        let result = try FileLock.withLock(ofFile: path, named: "a.yaml") { () throws(FileError) in 1 }
+        #expect(result == 1)
+    }
+
+    /// `flock . secrets-bridge set a.yaml` holds the lock of the folder meanwhile.
+    @Test func replacesAFileOfALockedFolder() throws {
         let path = try folder.write("a.yaml", "old")
         let descriptor = open(folder.path, O_RDONLY | O_DIRECTORY)
         defer { close(descriptor) }
         #expect(flock(descriptor, LOCK_EX) == 0)
+        try replace(path)
+        #expect(try folder.read("a.yaml") == "new")
+    }
+
+    /// The lock of a file that was replaced meanwhile protects nothing.
+    @Test func locksTheFileThatReplacedALockedOne() throws {
+        let path = try folder.write("a.yaml", "old")
+        let descriptor = open(path, O_RDONLY)
+        #expect(flock(descriptor, LOCK_EX) == 0)
+        let mayEnd = DispatchSemaphore(value: 0)
+        let held = Locked<Bool?>(nil)
+        let thread = startThread { [folder] in
+            _ = try? FileLock.withLock(ofFile: path, named: path) { () throws(FileError) in
+                let current = open(folder.path("a.yaml"), O_RDONLY)
+                held.withLock { $0 = flock(current, LOCK_EX | LOCK_NB) != 0 }
+                close(current)
+            }
+            mayEnd.signal()
+        }
+        #expect(thread == 0)
+        usleep(20_000)
+        try folder.write("b.yaml", "new")
+        #expect(rename(folder.path("b.yaml"), path) == 0)
+        close(descriptor)
+        mayEnd.wait()
+        #expect(held.withLock { $0 } == true)
+    }
+
+    @Test func reportsAFolderThatAnotherProcessKeepsLocked() throws {
+        let descriptor = open(folder.path, O_RDONLY | O_DIRECTORY)
+        defer { close(descriptor) }
+        #expect(flock(descriptor, LOCK_EX) == 0)
         let error = #expect(throws: FileError.self) {
-            try FileLock.withFolderLock(for: path, named: "a.yaml", timeout: .milliseconds(30)) {
+            try FileLock.withFolderLock(
+                for: "a.yaml", from: descriptor, named: "a.yaml", timeout: .milliseconds(30)
+            ) {
                 () throws(FileError) in Issue.record("the lock was not respected")
             }
         }
         #expect(error?.reason.contains("another process holds the lock of its folder") == true)
-        #expect(flock(descriptor, LOCK_UN) == 0)
-        let result = try FileLock.withFolderLock(for: path, named: "a.yaml") { () throws(FileError) in 1 }
-        #expect(result == 1)
     }
 }

@@ -1,6 +1,7 @@
 import Dispatch
 import Glibc
 import Synchronization
+import TestSupport
 import Testing
 
 @testable import System
@@ -146,6 +147,26 @@ struct TerminationSignalsTests {
             }
             raise(SIGTERM)
             exit(callCount == 1 ? Self.passed : 1)
+        }
+    }
+
+    /// Of the threads of `rewrap`, those that wait for each other must still write their files.
+    @Test func aSignalLeavesTimeForAHolderOfALock() async {
+        await #expect(processExitsWith: .exitCode(Self.passed)) {
+            let folder = try TemporaryFolder()
+            let path = try folder.write("a.yaml", "old")
+            TerminationSignals.recordReceived(SIGINT)
+            let file = open(path, O_RDONLY)
+            flock(file, LOCK_EX)
+            _ = startThread {
+                usleep(100_000)
+                close(file)
+            }
+            let result = try FileLock.withLock(ofFile: path, named: path) { () throws(FileError) in
+                Self.passed
+            }
+            try folder.remove("a.yaml")
+            exit(result)
         }
     }
 }
