@@ -39,7 +39,7 @@ package enum FileReplacement {
             }
             // Without the lock, two processes could both find the old version and rename their files over it.
             try FileLock.withLock(ofFile: target, named: path) { () throws(FileError) in
-                guard FileFingerprint(path: target) == fingerprint else {
+                guard FileFingerprint(path: target) == fingerprint, isUnchanged(target, since: info) else {
                     throw FileError(
                         path: path,
                         reason:
@@ -52,6 +52,14 @@ package enum FileReplacement {
             unlink(temporary)
             throw error
         }
+    }
+
+    /// Returns whether the owner, the permissions and the ACL of a file are those that the new file got. The kernel changes
+    /// this time with each of them.
+    private static func isUnchanged(_ target: String, since info: stat) -> Bool {
+        var now = stat()
+        return stat(target, &now) == 0 && now.st_ctim.tv_sec == info.st_ctim.tv_sec
+            && now.st_ctim.tv_nsec == info.st_ctim.tv_nsec
     }
 
     /// Removes the temporary files that killed processes left beside a file, also if the path is a link to it.

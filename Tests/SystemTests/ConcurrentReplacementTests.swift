@@ -140,6 +140,38 @@ struct ConcurrentReplacementTests {
         #expect(held.withLock { $0 } == true)
     }
 
+    /// The permissions of a file change after the new file got them, and before it is renamed.
+    @Test func keepsPermissionsThatChangeMeanwhile() throws {
+        let path = try folder.write("a.yaml", "old")
+        chmod(path, 0o644)
+        let descriptor = open(path, O_RDONLY)
+        #expect(flock(descriptor, LOCK_EX) == 0)
+        let hasEnded = DispatchSemaphore(value: 0)
+        let reason = Locked<String?>(nil)
+        let fingerprint = try #require(FileFingerprint(path: path))
+        let thread = startThread {
+            do throws(FileError) {
+                try FileReplacement.replace(
+                    path, with: SecretBytes(copying: "new".utf8), unchangedSince: fingerprint)
+            } catch {
+                reason.withLock { $0 = error.reason }
+            }
+            hasEnded.signal()
+        }
+        #expect(thread == 0)
+        while try folder.names.count < 2 { usleep(1000) }
+        usleep(20_000)
+        chmod(path, 0o600)
+        close(descriptor)
+        hasEnded.wait()
+        #expect(reason.withLock { $0 }?.contains("another process has changed it meanwhile") == true)
+        var info = stat()
+        #expect(stat(path, &info) == 0)
+        #expect(info.st_mode & 0o7777 == 0o600)
+        #expect(try folder.read("a.yaml") == "old")
+        #expect(try folder.names == ["a.yaml"])
+    }
+
     @Test func reportsAFolderThatAnotherProcessKeepsLocked() throws {
         let descriptor = open(folder.path, O_RDONLY | O_DIRECTORY)
         defer { close(descriptor) }
