@@ -46,7 +46,9 @@ package enum FileReplacement {
                             "another process has changed it meanwhile; it was not replaced, run this again"
                     )
                 }
-                guard rename(temporary, target) == 0 else { throw .lastSystemError(path) }
+                guard rename(temporary, target) == 0 else {
+                    throw FileError(path: path, reason: renameFailure(errno))
+                }
             }
         } catch {
             unlink(temporary)
@@ -60,6 +62,10 @@ package enum FileReplacement {
         var now = stat()
         return stat(target, &now) == 0 && now.st_ctim.tv_sec == info.st_ctim.tv_sec
             && now.st_ctim.tv_nsec == info.st_ctim.tv_nsec
+    }
+
+    static func renameFailure(_ code: Int32) -> String {
+        code == EBUSY ? "is a mount point, which cannot be replaced; mount its folder" : systemError(code)
     }
 
     /// Removes the temporary files that killed processes left beside a file, also if the path is a link to it.
