@@ -76,7 +76,8 @@ struct ConcurrentReplacementTests {
                 ready.add(1, ordering: .sequentiallyConsistent)
                 // Each waits for the other, but not for ever: there may be one thread only.
                 for _ in 0..<1_000_000 where ready.load(ordering: .sequentiallyConsistent) < 2 {}
-                let isRenamed = try? OutputFile.rename(folder.path("\(round).\(index)"), toNew: target)
+                let isRenamed = try? TemporaryFile.rename(
+                    folder.path("\(round).\(index)"), toNew: target, named: target)
                 if isRenamed == true { winners.withLock { $0.append(index) } }
             }
             let winner = winners.withLock { $0 }
@@ -170,6 +171,22 @@ struct ConcurrentReplacementTests {
         #expect(info.st_mode & 0o7777 == 0o600)
         #expect(try folder.read("a.yaml") == "old")
         #expect(try folder.names == ["a.yaml"])
+    }
+
+    /// A file system with neither RENAME_NOREPLACE nor links.
+    @Test func renamesUnderTheLockOfTheFolderToANewNameOnly() throws {
+        try folder.write("temporary", "new")
+        try folder.link("dangling", to: "nowhere")
+        let descriptor = open(folder.path, O_RDONLY | O_DIRECTORY)
+        defer { close(descriptor) }
+        #expect(try TemporaryFile.renameWithLock("temporary", toNew: "a", in: descriptor, named: "a"))
+        #expect(try folder.read("a") == "new")
+        try folder.write("temporary", "newer")
+        #expect(try !TemporaryFile.renameWithLock("temporary", toNew: "a", in: descriptor, named: "a"))
+        #expect(try !TemporaryFile.renameWithLock("temporary", toNew: "dangling", in: descriptor, named: "a"))
+        let (from, to) = (folder.path("temporary"), folder.path("b"))
+        #expect(try TemporaryFile.renameWithLock(from, toNew: to, named: to))
+        #expect(try folder.names == ["a", "b", "dangling"])
     }
 
     @Test func reportsAFolderThatAnotherProcessKeepsLocked() throws {
