@@ -73,6 +73,10 @@ extension TerminationSignals {
         if isLast { sendPending() }
     }
 
+    /// Keeps the signal that waits from ending the process after `deferring`. The caller has to report it, and to exit with 128 plus
+    /// the number of `received`.
+    package static func takePending() { pending.store(0, ordering: .sequentiallyConsistent) }
+
     /// Sends the signal that waited to the process: a thread of libdispatch blocks it, but the main thread does not.
     private static func sendPending() {
         let number = pending.exchange(0, ordering: .sequentiallyConsistent)

@@ -119,6 +119,18 @@ struct TerminationSignalsTests {
         }
     }
 
+    /// A prompt restores the terminal, and reports the signal.
+    @Test func aSignalThatTheBodyReportsDoesNotEndTheProcess() async {
+        await #expect(processExitsWith: .exitCode(Self.passed)) {
+            Self.receiveSignals()
+            TerminationSignals.deferring {
+                raise(SIGTERM)
+                TerminationSignals.takePending()
+            }
+            exit(TerminationSignals.received == SIGTERM ? Self.passed : 1)
+        }
+    }
+
     /// The work is cancelled while files are written, and not after the last.
     @Test func libdispatchReceivesASignalDuringAWrite() async {
         await #expect(processExitsWith: .exitCode(Self.passed)) {
