@@ -160,7 +160,7 @@ struct ConcurrentReplacementTests {
             hasEnded.signal()
         }
         #expect(thread == 0)
-        while try folder.names.count < 2 { usleep(1000) }
+        for _ in 0..<5000 where try folder.names.count < 2 { usleep(1000) }
         usleep(20_000)
         chmod(path, 0o600)
         close(descriptor)
