@@ -103,10 +103,8 @@ static inline int sb_close_on_exec(unsigned first, unsigned last) {
 #endif
 }
 
-/// Renames a file unless something has the new name (renameat2(2) with RENAME_NOREPLACE). Returns 0 on success.
-static inline int sb_rename_without_replacing(const char *from, const char *to) {
-    // AT_FDCWD. With <fcntl.h>, which defines it, struct stat would belong to this module, and not to Glibc's.
-    const int current_folder = -100;
+/// Renames a file of an open folder unless something has the new name (renameat2(2) with RENAME_NOREPLACE). Returns 0 on success.
+static inline int sb_rename_without_replacing(int folder, const char *from, const char *to) {
     const unsigned no_replace = 1;
-    return (int)syscall(SYS_renameat2, current_folder, from, current_folder, to, no_replace);
+    return (int)syscall(SYS_renameat2, folder, from, folder, to, no_replace);
 }

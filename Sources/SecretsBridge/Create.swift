@@ -79,30 +79,50 @@ struct Create: AsyncParsableCommand {
         TerminationSignals.startRecording()
         signal(SIGPIPE, SIG_IGN)
         defer { folder.remove() }
-        let (secret, wrapped) = try await edit(in: folder, wrapper)
-        wrapped.notes.forEach(Console.note)
-        try output.write(wrappedSecrets: [wrapped.manifest], as: file.hasSuffix(".json") ? .json : .yaml)
+        let secret = try await edit(in: folder, wrapper, output)
         DocumentOptions.printDifference(ValueDifference(from: [], to: secret.entries))
     }
 
     /// Checks that the file does not exist and can be created, before the user types values.
-    private func newFile() throws -> ManifestOutput {
-        do {
-            guard case .missing = try FileKind(of: file) else {
-                throw CommandError(
-                    "\(file) exists already and was not changed; secrets-bridge edit \(file.shellQuotedPath) changes its values"
-                )
-            }
-            return .file(try OutputFile(file, permissions: .byUmask), path: file)
-        } catch let error as FileError {
+    private func newFile() throws(InputError) -> OutputFile {
+        guard !exists else {
+            throw InputError(
+                "\(file) exists already and was not changed; give another path, or change its values: secrets-bridge edit "
+                    + file.shellQuotedPath)
+        }
+        do throws(FileError) {
+            return try OutputFile(file, permissions: .byUmask)
+        } catch {
             throw ManifestOutput.failure(file, error)
         }
     }
 
-    /// Runs the editor until the Secret can be wrapped, or the user gives up.
+    private var exists: Bool {
+        guard let kind = try? FileKind(of: file) else { return false }
+        return kind != .missing
+    }
+
+    private func write(_ wrapped: SecretWrapper.Output, to output: OutputFile) throws(InputError) {
+        do throws(FileError) {
+            if file.hasSuffix(".json") {
+                try output.write(OutputFormat.json.text([wrapped.manifest]))
+            } else {
+                try output.write(NewManifest.yaml([wrapped.manifest]))
+            }
+        } catch {
+            guard !exists else {
+                throw InputError(
+                    "\(file): another process created it meanwhile, and it was not changed; move it to another path, or give up "
+                        + "and change its values: secrets-bridge edit \(file.shellQuotedPath)")
+            }
+            throw ManifestOutput.failure(file, error)
+        }
+    }
+
+    /// Runs the editor until the Secret is wrapped and written, or the user gives up.
     private func edit(
-        in folder: PrivateFolder, _ wrapper: SecretWrapper
-    ) async throws -> (SecretInput, SecretWrapper.Output) {
+        in folder: PrivateFolder, _ wrapper: SecretWrapper, _ output: OutputFile
+    ) async throws -> SecretInput {
         let manifest = NewSecretManifest(path: file, name: name, namespace: namespace, type: type)
         let before = manifest.text
         let path = "\(folder.path)/values.yaml"
@@ -122,10 +142,12 @@ struct Create: AsyncParsableCommand {
                 let wrapped = try await withRecordedSignalCancellation { () throws(InputError) in
                     try await wrapper.wrap(secret)
                 }
-                return (secret, wrapped)
+                try write(wrapped, to: output)
+                wrapped.notes.forEach(Console.note)
+                return secret
             } catch {
                 if TerminationSignals.received != nil { throw error }
-                // The text survives a mistake, and a KMS that cannot be reached.
+                // The text survives a mistake, a KMS that cannot be reached, and a file that cannot be written.
                 guard Prompt.confirm("\(error)\nPress Enter to edit again, or q to give up: ") else {
                     throw error
                 }

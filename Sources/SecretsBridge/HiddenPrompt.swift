@@ -45,6 +45,7 @@ enum HiddenPrompt {
         var line = HiddenLine()
         while true {
             guard TerminationSignals.received == nil else {
+                TerminationSignals.takePending()
                 throw CommandError("interrupted; nothing was written")
             }
             guard let input = nextByte(milliseconds: 100) else { continue }

@@ -63,8 +63,8 @@ enum ManifestOutput {
         }
     }
 
-    static func failure(_ path: String, _ error: FileError) -> CommandError {
-        CommandError(InputError(unwritable: path, error.reason))
+    static func failure(_ path: String, _ error: FileError) -> InputError {
+        InputError(unwritable: path, error.reason)
     }
 }
 

@@ -6,11 +6,23 @@ import Glibc
 enum AccessControlList {
     static let access = "system.posix_acl_access"
 
+    /// The errors of a file without this attribute, and of a file system without attributes.
+    private static let absent = [ENODATA, EOPNOTSUPP, ENOSYS]
+
     /// Returns the ACL of a file, or nil if it has none or its file system knows none.
-    static func read(_ path: String) -> [UInt8]? {
+    ///
+    /// - Parameter name: the path for the error.
+    /// - Throws: `FileError` if the ACL cannot be read. A new file without it would give other users access.
+    static func read(_ path: String, named name: String) throws(FileError) -> [UInt8]? {
         // The kernel accepts attributes of up to 64 KiB.
         var value = [UInt8](repeating: 0, count: 64 * 1024)
         let count = getxattr(path, access, &value, value.count)
+        guard count >= 0 || absent.contains(errno) else {
+            throw FileError(
+                path: name,
+                reason: "its POSIX ACL cannot be read (\(lastSystemError())), so a new file could not keep it"
+            )
+        }
         return count > 0 ? Array(value[..<count]) : nil
     }
 
@@ -22,9 +34,9 @@ enum AccessControlList {
         _ value: [UInt8]?, on file: Int32, _ path: String, attribute: String = access
     ) throws(FileError) {
         guard let value else {
-            guard fremovexattr(file, attribute) != 0, ![ENODATA, EOPNOTSUPP, ENOSYS].contains(errno) else {
-                return
-            }
+            // A file system may refuse to remove an attribute that the file does not have.
+            if fgetxattr(file, attribute, nil, 0) < 0, absent.contains(errno) { return }
+            guard fremovexattr(file, attribute) != 0, !absent.contains(errno) else { return }
             throw FileError(
                 path: path,
                 reason: "the ACL of its folder cannot be removed from a new file (\(lastSystemError()))")

@@ -32,25 +32,40 @@ package enum FileReplacement {
             try contents.write(to: file, path)
             try keepOwner(info, file, path)
             // A mode without the ACL would give the owning group what the ACL's mask allows.
-            try AccessControlList.set(mode == nil ? AccessControlList.read(target) : nil, on: file, path)
+            try AccessControlList.set(
+                mode == nil ? AccessControlList.read(target, named: path) : nil, on: file, path)
             guard fchmod(file, (mode ?? info.st_mode) & 0o7777) == 0, fsync(file) == 0 else {
                 throw .lastSystemError(path)
             }
             // Without the lock, two processes could both find the old version and rename their files over it.
-            try FileLock.withFolderLock(for: target, named: path) { () throws(FileError) in
-                guard FileFingerprint(path: target) == fingerprint else {
+            try FileLock.withLock(ofFile: target, named: path) { () throws(FileError) in
+                guard FileFingerprint(path: target) == fingerprint, isUnchanged(target, since: info) else {
                     throw FileError(
                         path: path,
                         reason:
                             "another process has changed it meanwhile; it was not replaced, run this again"
                     )
                 }
-                guard rename(temporary, target) == 0 else { throw .lastSystemError(path) }
+                guard rename(temporary, target) == 0 else {
+                    throw FileError(path: path, reason: renameFailure(errno))
+                }
             }
         } catch {
             unlink(temporary)
             throw error
         }
+    }
+
+    /// Returns whether the owner, the permissions and the ACL of a file are those that the new file got. The kernel changes
+    /// this time with each of them.
+    private static func isUnchanged(_ target: String, since info: stat) -> Bool {
+        var now = stat()
+        return stat(target, &now) == 0 && now.st_ctim.tv_sec == info.st_ctim.tv_sec
+            && now.st_ctim.tv_nsec == info.st_ctim.tv_nsec
+    }
+
+    static func renameFailure(_ code: Int32) -> String {
+        code == EBUSY ? "is a mount point, which cannot be replaced; mount its folder" : systemError(code)
     }
 
     /// Removes the temporary files that killed processes left beside a file, also if the path is a link to it.

@@ -46,14 +46,22 @@ package final class FolderHandle: Sendable {
     /// - Returns: false if something of that name exists, which is not changed.
     /// - Throws: `FileError` if the folder or the disk does not accept the file. No temporary file is left then.
     package func create(_ name: String, with contents: borrowing SecretBytes) throws(FileError) -> Bool {
-        let path = path(of: name)
         try check(name)
+        // A signal must not leave the temporary file behind.
+        return try TerminationSignals.deferring { () throws(FileError) in try writeAndRename(name, contents) }
+    }
+
+    private func writeAndRename(
+        _ name: String, _ contents: borrowing SecretBytes
+    ) throws(FileError) -> Bool {
+        let path = path(of: name)
         let temporary = TemporaryFile.newName(for: name)
         let file = openat(
             descriptor, temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0o666)
         guard file >= 0 else { throw .lastSystemError(path) }
+        var isRenamed = false
         defer {
-            unlinkat(descriptor, temporary, 0)
+            if !isRenamed { unlinkat(descriptor, temporary, 0) }
             close(file)
         }
         guard TemporaryFile.lock(file) else {
@@ -61,10 +69,8 @@ package final class FolderHandle: Sendable {
         }
         try contents.write(to: file, path)
         guard fsync(file) == 0 else { throw .lastSystemError(path) }
-        // Unlike rename(2), link(2) does not replace an existing file.
-        if linkat(descriptor, temporary, descriptor, name, 0) == 0 { return true }
-        guard errno == EEXIST else { throw .lastSystemError(path) }
-        return false
+        isRenamed = try TemporaryFile.rename(temporary, toNew: name, in: descriptor, named: path)
+        return isRenamed
     }
 
     private func notAFolder(_ path: String) -> String {

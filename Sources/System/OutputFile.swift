@@ -1,4 +1,3 @@
-import CLinux
 package import Cryptography
 import Glibc
 
@@ -88,7 +87,7 @@ package struct OutputFile: Sendable {
         do throws(FileError) {
             try contents.write(to: file, path)
             guard fsync(file) == 0 else { throw .lastSystemError(path) }
-            guard try Self.rename(temporary, toNew: path) else {
+            guard try TemporaryFile.rename(temporary, toNew: Self.withFolder(path), named: path) else {
                 throw FileError(
                     path: path,
                     reason: "another process created it in the meantime; it was not changed, run this again")
@@ -96,26 +95,6 @@ package struct OutputFile: Sendable {
         } catch {
             unlink(temporary)
             throw error
-        }
-    }
-
-    /// Gives a temporary file its name, unless something has that name. rename(2) would replace it.
-    ///
-    /// - Returns: false if something has that name.
-    static func rename(_ temporary: String, toNew path: String) throws(FileError) -> Bool {
-        if sb_rename_without_replacing(temporary, path) == 0 { return true }
-        if errno == EEXIST { return false }
-        // NFS has links in its place.
-        if link(temporary, path) == 0 {
-            unlink(temporary)
-            return true
-        }
-        if errno == EEXIST { return false }
-        // A file system without links; another machine may still create the file between the check and the rename.
-        return try FileLock.withFolderLock(for: withFolder(path), named: path) { () throws(FileError) in
-            guard case .missing = try FileKind(of: path) else { return false }
-            guard Glibc.rename(temporary, path) == 0 else { throw .lastSystemError(path) }
-            return true
         }
     }
 

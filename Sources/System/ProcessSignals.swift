@@ -50,11 +50,8 @@ package struct InheritedSignals: Sendable {
 /// The signals that ask a program to end: SIGINT, SIGTERM and SIGHUP. A command that has to clean up records them instead of
 /// ending at once, cleans up, and exits with 128 plus the signal's number, as a shell reports it.
 package enum TerminationSignals {
-    private static let all = [SIGINT, SIGTERM, SIGHUP]
-    /// Those that wait for the end of `deferring`: SIGQUIT (Ctrl-\) must not leave plaintext behind either.
-    private static let deferred = all + [SIGQUIT]
+    static let all = [SIGINT, SIGTERM, SIGHUP]
     private static let first = Atomic<Int32>(0)
-    private static let firstDeferred = Atomic<Int32>(0)
     /// The process id of the foreground program, or 0 if none is running.
     private static let program = Atomic<pid_t>(0)
     /// The seconds between the signal to the foreground program and SIGKILL.
@@ -71,65 +68,11 @@ package enum TerminationSignals {
         _ = first.compareExchange(expected: 0, desired: number, ordering: .sequentiallyConsistent)
     }
 
-    /// The first signal that waited for the end of `deferring`, or nil. A thread of libdispatch blocks it, so that the process
-    /// does not end at once, but has to exit with 128 plus its number.
-    package static var deferredSignal: Int32? {
-        let number = firstDeferred.load(ordering: .sequentiallyConsistent)
-        return number == 0 ? nil : number
-    }
-
     /// Installs handlers that record these signals. An ignored signal (`nohup`, `&`) stays ignored.
     package static func startRecording() {
-        record(all)
-    }
-
-    private static func record(_ numbers: [Int32]) {
         // The first use of a global variable takes a lock, which a signal handler must not do.
         _ = (received, program.load(ordering: .sequentiallyConsistent), gracePeriod)
-        for number in numbers { install(number) }
-    }
-
-    /// The calls of `deferring` that are running, in all threads, and what they restore at their end.
-    private struct Deferral {
-        var depth = 0
-        var previous: [sigaction] = []
-        var isRecorded = false
-    }
-
-    private static let deferral = Locked(Deferral())
-
-    /// Runs `body` to its end, even if one of these signals or SIGQUIT is received, which takes effect afterwards. Several
-    /// threads may call it at once, and a body may call it again: the signal takes effect when the last of them has ended.
-    package static func deferring<Value, Failure: Error>(
-        _ body: () throws(Failure) -> Value
-    ) throws(Failure) -> Value {
-        deferral.withLock { state in
-            state.depth += 1
-            guard state.depth == 1 else { return }
-            state.isRecorded = received != nil
-            state.previous = deferred.map { number in
-                var old = sigaction()
-                sigaction(number, nil, &old)
-                return old
-            }
-            record(deferred)
-        }
-        defer {
-            let isNew = deferral.withLock { state in
-                state.depth -= 1
-                guard state.depth == 0 else { return false }
-                for (number, old) in zip(deferred, state.previous) {
-                    var old = old
-                    sigaction(number, &old, nil)
-                }
-                return !state.isRecorded
-            }
-            if isNew, let received {
-                firstDeferred.store(received, ordering: .sequentiallyConsistent)
-                raise(received)
-            }
-        }
-        return try body()
+        for number in all { install(number) }
     }
 
     /// Forwards every termination signal to the foreground program, which is killed if it does not end.

@@ -1,3 +1,4 @@
+import CLinux
 import Glibc
 
 /// The temporary files that become other files by a rename, so that these are complete at any moment: `.NAME.ID.secrets-bridge-tmp`
@@ -37,6 +38,40 @@ package enum TemporaryFile {
         _ = flock(file, LOCK_EX)
         var info = stat()
         return fstat(file, &info) == 0 && info.st_nlink > 0
+    }
+
+    /// Gives a temporary file its name, unless something has that name. rename(2) would replace it.
+    ///
+    /// - Parameters:
+    ///   - folder: The open folder that both paths begin at.
+    ///   - name: The path for the error.
+    /// - Returns: false if something has that name.
+    static func rename(
+        _ temporary: String, toNew path: String, in folder: Int32 = AT_FDCWD, named name: String
+    ) throws(FileError) -> Bool {
+        if sb_rename_without_replacing(folder, temporary, path) == 0 { return true }
+        if errno == EEXIST { return false }
+        // NFS has links in its place.
+        if linkat(folder, temporary, folder, path, 0) == 0 {
+            unlinkat(folder, temporary, 0)
+            return true
+        }
+        if errno == EEXIST { return false }
+        return try renameWithLock(temporary, toNew: path, in: folder, named: name)
+    }
+
+    /// Does the same on a file system without links. Another machine may create the file between the check and the rename.
+    static func renameWithLock(
+        _ temporary: String, toNew path: String, in folder: Int32 = AT_FDCWD, named name: String
+    ) throws(FileError) -> Bool {
+        try FileLock.withFolderLock(for: path, from: folder, named: name) { () throws(FileError) in
+            var info = stat()
+            if fstatat(folder, path, &info, AT_SYMLINK_NOFOLLOW) == 0 { return false }
+            guard errno == ENOENT, renameat(folder, temporary, folder, path) == 0 else {
+                throw .lastSystemError(name)
+            }
+            return true
+        }
     }
 
     /// Removes a temporary file, unless the process that created it is still running.

@@ -41,8 +41,10 @@ struct CommentComparison {
 
     private var old: Side
     private var new: Side
-    /// The offset after which the comments on the same line belong to a removed node.
+    /// The end of the last removed node, after which the comments on the same line belong to it. It is nil after other text.
     private var removedEnd: Int?
+    /// The end of the line of the last removed node. Many may be on one line, whose end is found once.
+    private var removedLineEnd: Int?
 
     init(_ old: UnsafeRawBufferPointer, _ new: UnsafeRawBufferPointer) {
         self.old = Side(file: old)
@@ -51,22 +53,38 @@ struct CommentComparison {
 
     /// - Parameter isRemoved: whether the event is one of a removed node, but not its first.
     mutating func addOld(_ event: ParseEvent, isRemoved: Bool) {
-        let (file, removedEnd) = (old.file, removedEnd)
-        old.advance(to: event) { sign in
-            if isRemoved { return true }
-            guard let removedEnd else { return false }
-            return LineBreaks.length(before: removedEnd, in: file) == 0
-                && LineBreaks.first(from: removedEnd, in: UnsafeRawBufferPointer(rebasing: file[..<sign]))
-                    == nil
-        }
-        if old.position != removedEnd { self.removedEnd = nil }
+        let end = endOfDroppedComments
+        old.advance(to: event) { sign in isRemoved || sign < end }
+        forgetPassedNode()
     }
 
-    /// Finds the comments before a node that is removed. They stay.
-    mutating func beginRemoved(at start: Int) { old.find(upTo: start) { _ in false } }
+    /// Finds the comments before a node that is removed. They stay, except one at the end of the line of another removed node.
+    mutating func beginRemoved(at start: Int) {
+        let end = endOfDroppedComments
+        old.find(upTo: start) { sign in sign < end }
+        forgetPassedNode()
+    }
 
     /// Marks the end of a removed node: a comment after it on its line belongs to it.
-    mutating func endRemoved() { removedEnd = old.position }
+    mutating func endRemoved() {
+        removedEnd = old.position
+        if let end = removedLineEnd, old.position <= end { return }
+        removedLineEnd = LineBreaks.first(from: old.position, in: old.file)?.lowerBound ?? old.file.count
+    }
+
+    /// The offset before which the comments that follow belong to a removed node.
+    private var endOfDroppedComments: Int {
+        // A block scalar ends after its line break.
+        guard let removedEnd, let removedLineEnd, LineBreaks.length(before: removedEnd, in: old.file) == 0
+        else {
+            return 0
+        }
+        return removedLineEnd
+    }
+
+    private mutating func forgetPassedNode() {
+        if old.position != removedEnd { removedEnd = nil }
+    }
 
     mutating func addNew(_ event: ParseEvent) { new.advance(to: event) }
 

@@ -43,6 +43,8 @@ struct EditVerifier {
     private static let remedy =
         "the file was not changed; put the value into double quotes, or write this block in the layout that "
         + "secrets-bridge wrap writes"
+    private static let commentRemedy =
+        "the file was not changed; move the comment to a line of its own above the item"
 
     private mutating func run() throws(SourceEditError) {
         while true {
@@ -74,7 +76,7 @@ struct EditVerifier {
     private mutating func checkComments(isAtEnd: Bool = false) throws(SourceEditError) {
         guard let offset = comments.firstLoss(isAtEnd: isAtEnd) else { return }
         place = text.position(ofFileOffset: offset)
-        throw error("would lose or change a comment by the edit")
+        throw error("would lose or change a comment by the edit", remedy: Self.commentRemedy)
     }
 
     private func next(_ events: any ParseEventStream) throws(SourceEditError) -> ParseEvent {
@@ -85,8 +87,8 @@ struct EditVerifier {
         }
     }
 
-    private func error(_ problem: String) -> SourceEditError {
-        SourceEditError(line: place.line, column: place.column, problem: "\(problem); \(Self.remedy)")
+    private func error(_ problem: String, remedy: String = remedy) -> SourceEditError {
+        SourceEditError(line: place.line, column: place.column, problem: "\(problem); \(remedy)")
     }
 
     private func mismatch() -> SourceEditError {

@@ -120,6 +120,61 @@ struct CommentPreservationTests {
         #expect(try folder.read("a.yaml").contains("  data: # keep me\n    a: "))
     }
 
+    /// A rule replaces the first of two recipients, and lists the others in another order.
+    @Test func commentsStayBesideTheirRecipients() {
+        func recipient(_ name: String, _ version: String = "1") -> Recipient {
+            Recipient(keyID: "local:\(name)", wrappedKey: "\(name)\(version)")
+        }
+        let (a, b, c) = (recipient("a"), recipient("b"), recipient("c"))
+        let (newA, newB, newD) = (recipient("a", "2"), recipient("b", "2"), recipient("d", "2"))
+        func change(to new: [Recipient]) -> [Recipient?] {
+            RecipientChange(from: [a, b, c], toAllOf: new).replacements
+        }
+        #expect(change(to: [newB, newA]) == [newA, newB, nil])
+        #expect(change(to: [newB]) == [nil, newB, nil])
+        #expect(change(to: [newD, newB, newA]) == [newA, newB, newD])
+        let more = RecipientChange(from: [b], toAllOf: [newA, newB, newD])
+        #expect(more.replacements == [newB])
+        #expect(more.added == [newA, newD])
+    }
+
+    @Test func aRuleThatRemovesARecipientKeepsTheCommentsOfTheOthers() async throws {
+        let fields = try await Envelope.seal(
+            secret(["a": "1"]), binding: try Binding(scope: .strict, namespace: "payments", secretName: "db"),
+            with: key, recipients: [other]
+        ).fields
+        let recipients = zip(fields.recipients, ["old", "team"]).map { recipient, name in
+            "  # of the \(name)\n  - keyID: \(recipient.keyID) # \(name)\n    wrappedKey: \(recipient.wrappedKey)\n"
+        }
+        try folder.write(
+            "a.yaml",
+            """
+            apiVersion: secrets-bridge.io/v1alpha1
+            kind: WrappedSecret
+            metadata: {name: db, namespace: payments}
+            spec:
+              format: v1
+              scope: strict
+              mac: \(fields.mac)
+              data: {a: "\(fields.data["a"] ?? "")"}
+              recipients:
+            \(recipients.joined())
+            """)
+        let opened = try await OpenedDocument(
+            try WrappedSecretFile(reading: path), named: nil, namespace: nil,
+            with: KeyRing(primary: other))
+        let new = try await Envelope.seal(
+            secret(["a": "2"]), binding: opened.desiredSecret.envelope.binding, with: other
+        ).fields
+        let edit = ValueEdit(opened, with: KeyRing(primary: other))
+        try opened.file.applyEdits { editor throws(SourceEditError) in
+            try edit.replaceEnvelope(with: new, in: &editor)
+        }
+        let text = try folder.read("a.yaml")
+        #expect(text.contains("- keyID: \(other.keyID) # team\n"), "\(text)")
+        #expect(!text.contains(key.keyID), "\(text)")
+    }
+
     @Test func aRewrapKeepsTheComments() async throws {
         try await write()
         let before = try marks()

@@ -35,32 +35,46 @@ struct DuplicateNameTests {
         #expect(await check(["name: db, namespace: p", "name: db, namespace: q"]) == nil)
     }
 
-    @Test func theSelectionNamesTheLinesOfBoth() throws {
-        func document(_ namespace: String) -> String {
+    private func file(_ namespaces: [String?]) throws -> WrappedSecretFile {
+        let text = namespaces.map { namespace in
             """
             apiVersion: secrets-bridge.io/v1alpha1
             kind: WrappedSecret
-            metadata: {name: db, namespace: \(namespace)}
+            metadata: {name: db\(namespace.map { ", namespace: \($0)" } ?? "")}
             spec: {format: v1, scope: strict, mac: AA==, recipients: [{keyID: "local:x", wrappedKey: AA==}]}
 
             """
+        }.joined(separator: "---\n")
+        return try WrappedSecretFile(
+            path: "f.yaml", contents: SharedSecret(copying: text.utf8), stamp: nil)
+    }
+
+    private func message(_ namespaces: [String?], namespace: String? = "p") throws -> String? {
+        let file = try file(namespaces)
+        do throws(InputError) {
+            _ = try file.index(named: "db", namespace: namespace)
+            return nil
+        } catch {
+            return error.description
         }
-        func message(_ namespaces: [String]) throws -> String? {
-            let text = namespaces.map(document).joined(separator: "---\n")
-            let file = try WrappedSecretFile(
-                path: "f.yaml", contents: SharedSecret(copying: text.utf8), stamp: nil)
-            do throws(InputError) {
-                _ = try file.index(named: "db", namespace: "p")
-                return nil
-            } catch {
-                return error.description
-            }
-        }
+    }
+
+    @Test func theSelectionNamesTheLinesOfBoth() throws {
         #expect(
             try message(["p", "p", "q"])
                 == "f.yaml: contains 2 WrappedSecrets p/db, at the lines 1, 6, of which kubectl apply keeps only the last; rename "
                 + "or remove the others")
+        #expect(try message([nil, nil, "q"])?.contains("2 WrappedSecrets p/db, at the lines 1, 6,") == true)
         #expect(try message(["p", "q"]) == nil)
         #expect(try message(["q", "r"])?.contains("select one with --name and --namespace") == true)
+    }
+
+    @Test func prefersTheOneThatNamesTheNamespace() throws {
+        #expect(try file([nil, "p"]).index(named: "db", namespace: "p") == 1)
+        #expect(try file(["p", nil]).index(named: "db", namespace: "p") == 0)
+        #expect(try file([nil, "p"]).index(named: "db", namespace: "q") == 0)
+        #expect(
+            try message([nil, "p"], namespace: nil)?.contains("select one with --name and --namespace")
+                == true)
     }
 }

@@ -23,13 +23,14 @@ struct ComfortTests {
 
     /// Runs the program at a terminal, and types at each `question`. Returns what was shown.
     private func runAtTerminal(
-        _ arguments: [String], question: String, keys: String, status: Int32 = 0
+        _ arguments: [String], _ more: [String: String] = [:], question: String, keys: String,
+        status: Int32 = 0
     ) async throws -> String {
         let settings = try Settings.required()
         let outcome = try await Program(
             settings.python,
             ["\(settings.repository)/Tests/Clients/terminal.py", question, keys, settings.binary] + arguments,
-            environment: environment
+            environment: environment.merging(more) { $1 }
         ).outcome()
         #expect(outcome.status == status, "\(outcome)")
         #expect(!outcome.output.contains(canary), "\(outcome)")
@@ -90,9 +91,28 @@ struct ComfortTests {
         let outcome = try await run(
             ["create", file, "-n", "payments"], try editor("touch \(folder.path("started"))"), status: 1)
         #expect(
-            outcome.errors.contains("exists already and was not changed; secrets-bridge edit"), "\(outcome)")
+            outcome.errors.contains("exists already and was not changed; give another path"), "\(outcome)")
+        #expect(outcome.errors.contains("secrets-bridge edit \(file)"), "\(outcome)")
         #expect(try folder.read("db.yaml") == "kind: Other\n")
         #expect(!FileManager.default.fileExists(atPath: folder.path("started")))
+    }
+
+    /// Another process creates the file while the user types values.
+    @Test func createOffersToEditAgainIfTheFileCannotBeWritten() async throws {
+        let started = folder.path("started")
+        let shown = try await runAtTerminal(
+            ["create", file, "-n", "payments"],
+            try editor(
+                """
+                if [ -e \(started) ]; then rm \(file); exit; fi
+                echo '  a: \(canary)' >>$1
+                touch \(started) \(file)
+                """),
+            question: "give up: ", keys: "\r")
+        #expect(shown.contains("another process created it meanwhile"), "\(shown)")
+        #expect(shown.contains("secrets-bridge edit \(file)"), "\(shown)")
+        #expect(shown.contains("+ a"), "\(shown)")
+        #expect(try await data() == ["a": canary])
     }
 
     @Test func createWritesJSONToAFileOfJSON() async throws {

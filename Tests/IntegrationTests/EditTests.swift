@@ -93,11 +93,11 @@ struct EditTests {
         #expect(try folder.names == ["db.yaml"])
     }
 
-    /// The command waits for the lock of the folder between the temporary file and its renaming.
+    /// The command waits for the lock of the file between the temporary file and its renaming.
     @Test(arguments: [SIGTERM, SIGINT])
     func aSignalLeavesNoTemporaryFile(number: Int32) async throws {
         let before = try await wrap()
-        let lock = open(folder.path, O_RDONLY | O_DIRECTORY)
+        let lock = open(file, O_RDONLY)
         defer { close(lock) }
         #expect(flock(lock, LOCK_EX) == 0)
         let program = try Program(

@@ -50,10 +50,10 @@ struct AccessControlListTests {
         chmod(path, 0o600)
         guard try set(Self.list(mask: 4), Self.access, on: path) else { return }
         #expect(mode(path) == 0o640)
-        let before = AccessControlList.read(path)
+        let before = try AccessControlList.read(path, named: path)
         try replace(path)
         #expect(try folder.read("a.yaml") == "new")
-        #expect(AccessControlList.read(path) == before)
+        #expect(try AccessControlList.read(path, named: path) == before)
         #expect(mode(path) == 0o640)
     }
 
@@ -61,8 +61,23 @@ struct AccessControlListTests {
         let path = try folder.write("a.yaml", "old")
         guard try set(Self.list(mask: 4), Self.access, on: path) else { return }
         try replace(path, mode: 0o600)
-        #expect(AccessControlList.read(path) == nil)
+        #expect(try AccessControlList.read(path, named: path) == nil)
         #expect(mode(path) == 0o600)
+    }
+
+    /// An ACL that cannot be read may be one that denies.
+    @Test func takesNoOtherErrorForAFileWithoutACL() {
+        let path = folder.path("missing")
+        let error = #expect(throws: FileError.self) { try AccessControlList.read(path, named: "a.yaml") }
+        #expect(error?.path == "a.yaml")
+        #expect(error?.reason.hasPrefix("its POSIX ACL cannot be read") == true)
+    }
+
+    /// The kernel refuses to remove attributes of users from a device.
+    @Test func removesNoAttributeFromAFileWithoutIt() throws {
+        let file = open("/dev/null", O_WRONLY)
+        defer { close(file) }
+        try AccessControlList.set(nil, on: file, "a.yaml", attribute: "user.test")
     }
 
     /// The folder's default ACL would give user 1234 access to a file that it could not read.
@@ -71,7 +86,7 @@ struct AccessControlListTests {
         chmod(path, 0o640)
         guard try set(Self.list(mask: 4), Self.default, on: folder.path) else { return }
         try replace(path)
-        #expect(AccessControlList.read(path) == nil)
+        #expect(try AccessControlList.read(path, named: path) == nil)
         #expect(mode(path) == 0o640)
     }
 }

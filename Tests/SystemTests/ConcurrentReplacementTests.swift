@@ -76,7 +76,8 @@ struct ConcurrentReplacementTests {
                 ready.add(1, ordering: .sequentiallyConsistent)
                 // Each waits for the other, but not for ever: there may be one thread only.
                 for _ in 0..<1_000_000 where ready.load(ordering: .sequentiallyConsistent) < 2 {}
-                let isRenamed = try? OutputFile.rename(folder.path("\(round).\(index)"), toNew: target)
+                let isRenamed = try? TemporaryFile.rename(
+                    folder.path("\(round).\(index)"), toNew: target, named: target)
                 if isRenamed == true { winners.withLock { $0.append(index) } }
             }
             let winner = winners.withLock { $0 }
@@ -85,19 +86,120 @@ struct ConcurrentReplacementTests {
         }
     }
 
-    @Test func reportsAFolderThatAnotherProcessKeepsLocked() throws {
+    private func replace(_ path: String, _ text: String = "new") throws {
+        let fingerprint = try #require(FileFingerprint(path: path))
+        try FileReplacement.replace(path, with: SecretBytes(copying: text.utf8), unchangedSince: fingerprint)
+    }
+
+    @Test func reportsAFileThatAnotherProcessKeepsLocked() throws {
+        let path = try folder.write("a.yaml", "old")
+        let descriptor = open(path, O_RDONLY)
+        defer { close(descriptor) }
+        #expect(flock(descriptor, LOCK_EX) == 0)
+        let error = #expect(throws: FileError.self) {
+            try FileLock.withLock(ofFile: path, named: "a.yaml", timeout: .milliseconds(30)) {
+                () throws(FileError) in Issue.record("the lock was not respected")
+            }
+        }
+        #expect(error?.reason.contains("another process holds a lock on it") == true)
+        #expect(flock(descriptor, LOCK_UN) == 0)
+        let result = try FileLock.withLock(ofFile: path, named: "a.yaml") { () throws(FileError) in 1 }
+        #expect(result == 1)
+    }
+
+    /// `flock . secrets-bridge set a.yaml` holds the lock of the folder meanwhile.
+    @Test func replacesAFileOfALockedFolder() throws {
         let path = try folder.write("a.yaml", "old")
         let descriptor = open(folder.path, O_RDONLY | O_DIRECTORY)
         defer { close(descriptor) }
         #expect(flock(descriptor, LOCK_EX) == 0)
+        try replace(path)
+        #expect(try folder.read("a.yaml") == "new")
+    }
+
+    /// The lock of a file that was replaced meanwhile protects nothing.
+    @Test func locksTheFileThatReplacedALockedOne() throws {
+        let path = try folder.write("a.yaml", "old")
+        let descriptor = open(path, O_RDONLY)
+        #expect(flock(descriptor, LOCK_EX) == 0)
+        let mayEnd = DispatchSemaphore(value: 0)
+        let held = Locked<Bool?>(nil)
+        let thread = startThread { [folder] in
+            _ = try? FileLock.withLock(ofFile: path, named: path) { () throws(FileError) in
+                let current = open(folder.path("a.yaml"), O_RDONLY)
+                held.withLock { $0 = flock(current, LOCK_EX | LOCK_NB) != 0 }
+                close(current)
+            }
+            mayEnd.signal()
+        }
+        #expect(thread == 0)
+        usleep(20_000)
+        try folder.write("b.yaml", "new")
+        #expect(rename(folder.path("b.yaml"), path) == 0)
+        close(descriptor)
+        mayEnd.wait()
+        #expect(held.withLock { $0 } == true)
+    }
+
+    /// The permissions of a file change after the new file got them, and before it is renamed.
+    @Test func keepsPermissionsThatChangeMeanwhile() throws {
+        let path = try folder.write("a.yaml", "old")
+        chmod(path, 0o644)
+        let descriptor = open(path, O_RDONLY)
+        #expect(flock(descriptor, LOCK_EX) == 0)
+        let hasEnded = DispatchSemaphore(value: 0)
+        let reason = Locked<String?>(nil)
+        let fingerprint = try #require(FileFingerprint(path: path))
+        let thread = startThread {
+            do throws(FileError) {
+                try FileReplacement.replace(
+                    path, with: SecretBytes(copying: "new".utf8), unchangedSince: fingerprint)
+            } catch {
+                reason.withLock { $0 = error.reason }
+            }
+            hasEnded.signal()
+        }
+        #expect(thread == 0)
+        for _ in 0..<5000 where try folder.names.count < 2 { usleep(1000) }
+        usleep(20_000)
+        chmod(path, 0o600)
+        close(descriptor)
+        hasEnded.wait()
+        #expect(reason.withLock { $0 }?.contains("another process has changed it meanwhile") == true)
+        var info = stat()
+        #expect(stat(path, &info) == 0)
+        #expect(info.st_mode & 0o7777 == 0o600)
+        #expect(try folder.read("a.yaml") == "old")
+        #expect(try folder.names == ["a.yaml"])
+    }
+
+    /// A file system with neither RENAME_NOREPLACE nor links.
+    @Test func renamesUnderTheLockOfTheFolderToANewNameOnly() throws {
+        try folder.write("temporary", "new")
+        try folder.link("dangling", to: "nowhere")
+        let descriptor = open(folder.path, O_RDONLY | O_DIRECTORY)
+        defer { close(descriptor) }
+        #expect(try TemporaryFile.renameWithLock("temporary", toNew: "a", in: descriptor, named: "a"))
+        #expect(try folder.read("a") == "new")
+        try folder.write("temporary", "newer")
+        #expect(try !TemporaryFile.renameWithLock("temporary", toNew: "a", in: descriptor, named: "a"))
+        #expect(try !TemporaryFile.renameWithLock("temporary", toNew: "dangling", in: descriptor, named: "a"))
+        let (from, to) = (folder.path("temporary"), folder.path("b"))
+        #expect(try TemporaryFile.renameWithLock(from, toNew: to, named: to))
+        #expect(try folder.names == ["a", "b", "dangling"])
+    }
+
+    @Test func reportsAFolderThatAnotherProcessKeepsLocked() throws {
+        let descriptor = open(folder.path, O_RDONLY | O_DIRECTORY)
+        defer { close(descriptor) }
+        #expect(flock(descriptor, LOCK_EX) == 0)
         let error = #expect(throws: FileError.self) {
-            try FileLock.withFolderLock(for: path, named: "a.yaml", timeout: .milliseconds(30)) {
+            try FileLock.withFolderLock(
+                for: "a.yaml", from: descriptor, named: "a.yaml", timeout: .milliseconds(30)
+            ) {
                 () throws(FileError) in Issue.record("the lock was not respected")
             }
         }
         #expect(error?.reason.contains("another process holds the lock of its folder") == true)
-        #expect(flock(descriptor, LOCK_UN) == 0)
-        let result = try FileLock.withFolderLock(for: path, named: "a.yaml") { () throws(FileError) in 1 }
-        #expect(result == 1)
     }
 }

@@ -67,6 +67,14 @@ struct FileReplacementTests {
         #expect(FileReplacement.unwritableReason(info, for: 0, code: EPERM).contains("not permitted"))
     }
 
+    /// A container mounts single files.
+    @Test func namesTheRemedyForAMountPoint() {
+        #expect(
+            FileReplacement.renameFailure(EBUSY)
+                == "is a mount point, which cannot be replaced; mount its folder")
+        #expect(FileReplacement.renameFailure(ENOSPC) == "No space left on device")
+    }
+
     @Test func doesNotReplaceAPipe() throws {
         let path = folder.path("pipe")
         #expect(mkfifo(path, 0o600) == 0)

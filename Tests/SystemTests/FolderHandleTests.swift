@@ -22,6 +22,34 @@ struct FolderHandleTests {
         #expect(try folder.names == ["a"])
     }
 
+    /// The process prints the path of its folder, writes files and ends by a signal.
+    @Test func aSignalLeavesNoTemporaryFile() async throws {
+        let result = await #expect(
+            processExitsWith: .signal(SIGTERM), observing: [\.standardOutputContent]
+        ) {
+            var signals = sigset_t()
+            sigfillset(&signals)
+            pthread_sigmask(SIG_UNBLOCK, &signals, nil)
+            let folder = try TemporaryFolder()
+            print("folder=\(folder.path)=")
+            fflush(nil)
+            _ = startThread {
+                let contents = SecretBytes(copying: [UInt8](repeating: 1, count: 8 << 20))
+                let open = try? FolderHandle(folder.path)
+                for number in 0..<100 { _ = try? open?.create("\(number)", with: contents) }
+            }
+            while try folder.names.count < 2 { usleep(1000) }
+            kill(getpid(), SIGTERM)
+            sleep(60)
+        }
+        let output = String(decoding: result?.standardOutputContent ?? [], as: UTF8.self)
+        let path = try #require(output.split(separator: "=").dropFirst().first.map(String.init))
+        defer { try? FileManager.default.removeItem(atPath: path) }
+        let names = try FileManager.default.contentsOfDirectory(atPath: path)
+        #expect(!names.isEmpty)
+        #expect(names.filter(TemporaryFile.isTemporary) == [])
+    }
+
     @Test func treatsADanglingSymlinkAsAnExistingFile() throws {
         try folder.link("a", to: "nowhere")
         #expect(try !create("a", in: try FolderHandle(folder.path)))

@@ -143,6 +143,38 @@ struct CommentEditTests {
         }
     }
 
+    @Test(arguments: [
+        ("d:\n- a: 1 # x\n- b: 2 # y\n- c: 3 # z\n", [0, 1], "d:\n- c: 3 # z\n"),
+        ("d:\n- a # x\n# about b\n- b # y\n# about c\n- c\n", [0, 1], "d:\n# about b\n# about c\n- c\n"),
+        ("d:\n- a: 1\n  # y\n  b: |- # z\n    2\n- c: 3 # x\n- d: 4\n", [0, 1], "d:\n- d: 4\n"),
+        ("d:\n- {a: 1} # x\n- k: 1 # y\n- [b] # z\n", [0, 2], "d:\n- k: 1 # y\n"),
+    ])
+    func removesTheCommentsOfAdjacentElements(before: String, removed: [Int], after: String) throws {
+        let result = try edit(before) { node, editor in
+            try editor.change(try #require(node["d"]), removing: Set(removed), appending: [])
+        }
+        #expect(result == after)
+    }
+
+    @Test func removesTheCommentsOfAdjacentPairs() throws {
+        let result = try edit("d:\n  a: 1 # x\n  b: 2 # y\n  c: 3 # z\n") { node, editor in
+            try editor.change(pairsOf: try #require(node["d"]), removing: ["a", "b"], appending: [])
+        }
+        #expect(result == "d:\n  c: 3 # z\n")
+    }
+
+    /// The line of a removed pair is as long as a comment on it.
+    @Test func manyCommentsAfterALongOneAreComparedInLinearTime() throws {
+        let long = String(repeating: "x", count: 400_000)
+        let comments = String(repeating: "  #\n", count: 40_000)
+        let start = ContinuousClock.now
+        let result = try edit("d:\n  a: 1 # \(long)\n\(comments)  b: 2\n") { node, editor in
+            try editor.change(pairsOf: try #require(node["d"]), removing: ["a"], appending: [])
+        }
+        #expect(result == "d:\n\(comments)  b: 2\n")
+        #expect(ContinuousClock.now - start < .seconds(30))
+    }
+
     /// The verifier knows comments by the events of the parser, and not by the edits.
     @Test(arguments: [
         ("a: 1 # one\nb: 2\n", "a: 1\nb: 2\n", 1), ("# one\n# two\na: 1\n", "# two\n# one\na: 1\n", 1),
@@ -158,6 +190,9 @@ struct CommentEditTests {
                 ExpectedChanges())
         }
         #expect(error?.problem.hasPrefix("would lose or change a comment") == true, "\(error as Any)")
+        #expect(
+            error?.problem.hasSuffix("move the comment to a line of its own above the item") == true,
+            "\(error as Any)")
         #expect(error?.line == line)
     }
 

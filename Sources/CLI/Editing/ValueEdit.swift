@@ -144,10 +144,8 @@ package struct ValueEdit: Sendable {
     /// Replaces MAC, recipients and ciphertexts by those of another envelope.
     func replaceEnvelope(with new: EnvelopeFields, in editor: inout SourceEditor) throws(SourceEditError) {
         let document = opened.file.documents[opened.index]
-        let old = opened.desiredSecret.envelope.recipients
         let change = RecipientChange(
-            old: old, replacements: old.indices.map { $0 < new.recipients.count ? new.recipients[$0] : nil },
-            added: Array(new.recipients.dropFirst(old.count)))
+            from: opened.desiredSecret.envelope.recipients, toAllOf: new.recipients)
         try EnvelopeEdit.apply(new, change, to: document, with: &editor)
     }
 }

@@ -69,20 +69,28 @@ package struct WrappedSecretFile: Sendable {
         let named = documents.indices.filter { name == nil || documents[$0].object.metadata.name == name }
         // `WrappedSecretDocument.object(namespace:)` checks the namespace of a single match.
         if named.count == 1 { return named[0] }
-        let found = named.filter { index in
+        let possible = named.filter { index in
             let own = documents[index].object.metadata.namespace
             return namespace == nil || own == nil || own == namespace
         }
+        let exact = possible.filter {
+            namespace != nil && documents[$0].object.metadata.namespace == namespace
+        }
+        let found = exact.isEmpty ? possible : exact
         if found.count == 1 { return found[0] }
         guard !documents.isEmpty else {
             throw InputError(path, Self.noWrappedSecretMessage)
         }
-        if found.count > 1, Set(found.map { documents[$0].qualifiedName }).count == 1 {
+        let foundNames = found.map { index in
+            let metadata = documents[index].object.metadata
+            return (metadata.namespace ?? namespace).map { "\($0)/\(metadata.name)" } ?? metadata.name
+        }
+        if found.count > 1, Set(foundNames).count == 1 {
             let places = found.map { "\(documents[$0].node.range.line)" }.listed(limit: 10)
             throw InputError(
                 path,
-                "contains \(found.count) WrappedSecrets \(documents[found[0]].qualifiedName), at the lines \(places), of which "
-                    + "kubectl apply keeps only the last; rename or remove the others")
+                "contains \(found.count) WrappedSecrets \(foundNames[0]), at the lines \(places), of which kubectl apply keeps "
+                    + "only the last; rename or remove the others")
         }
         let names = documents.map(\.qualifiedName).listed(limit: 10)
         throw InputError(path, "contains the WrappedSecrets \(names); select one with \(options)")

@@ -13,6 +13,26 @@ package struct RecipientChange: Sendable, Equatable {
 
     package var result: [Recipient] { replacements.compactMap(\.self) + added }
 
+    init(old: [Recipient], replacements: [Recipient?], added: [Recipient]) {
+        self.old = old
+        self.replacements = replacements
+        self.added = added
+    }
+
+    /// Creates the change to other recipients. Each stays at its place in the file, beside its comments. A new one takes the place
+    /// of one that is removed, which it usually replaces.
+    init(from old: [Recipient], toAllOf new: [Recipient]) {
+        var rest = new
+        func takeFirst(_ condition: (Recipient) -> Bool) -> Recipient? {
+            rest.firstIndex(where: condition).map { rest.remove(at: $0) }
+        }
+        let kept = old.map { recipient in
+            takeFirst { $0.keyID.utf8.elementsEqual(recipient.keyID.utf8) }
+        }
+        let replacements = kept.map { $0 ?? takeFirst { _ in true } }
+        self.init(old: old, replacements: replacements, added: rest)
+    }
+
     var isEmpty: Bool { added.isEmpty && replacements == old }
 
     /// The change as text: `transit/sb-wrap v1 -> v2`, `+ key`, `- key`.
