@@ -162,23 +162,26 @@ struct TerminationSignalsTests {
         }
     }
 
+    /// A function of its own, so that its folder is removed before the process ends.
+    private static func lockOfAFileThatAnotherThreadReleases() throws -> Int32 {
+        let folder = try TemporaryFolder()
+        let path = try folder.write("a.yaml", "old")
+        TerminationSignals.recordReceived(SIGINT)
+        let file = open(path, O_RDONLY)
+        flock(file, LOCK_EX)
+        _ = startThread {
+            usleep(100_000)
+            close(file)
+        }
+        return try withExtendedLifetime(folder) {
+            try FileLock.withLock(ofFile: path, named: path) { () throws(FileError) in Self.passed }
+        }
+    }
+
     /// Of the threads of `rewrap`, those that wait for each other must still write their files.
     @Test func aSignalLeavesTimeForAHolderOfALock() async {
         await #expect(processExitsWith: .exitCode(Self.passed)) {
-            let folder = try TemporaryFolder()
-            let path = try folder.write("a.yaml", "old")
-            TerminationSignals.recordReceived(SIGINT)
-            let file = open(path, O_RDONLY)
-            flock(file, LOCK_EX)
-            _ = startThread {
-                usleep(100_000)
-                close(file)
-            }
-            let result = try FileLock.withLock(ofFile: path, named: path) { () throws(FileError) in
-                Self.passed
-            }
-            try folder.remove("a.yaml")
-            exit(result)
+            exit(try Self.lockOfAFileThatAnotherThreadReleases())
         }
     }
 }
