@@ -56,6 +56,7 @@ struct PluginCompletionTests {
         (["set", "db.yaml", "--from-lit", "a=b"], "--from-lit"), (["status", "--folde=x"], "--folde"),
         (["status", "--folder", "--x", "-z"], nil), (["status", "--by-key", "--", "--x"], nil),
         (["set", "--help", "--version"], nil), (["status", "--folder", "x"], nil),
+        (["status", "--only", "--", "--x"], nil), (["status", "--only", "--y", "--", "--x"], nil),
     ])
     func findsAnUnknownOption(words: [String], option: String?) throws {
         #expect(try PluginCompletion(help: Self.help) { _ in [] }.unknownOption(in: words) == option)

@@ -469,6 +469,11 @@ struct EditTests {
         #expect(undecided.output.isEmpty)
         #expect(undecided.errors.contains("--only password,user -- echo \u{2026};"), "\(undecided)")
         #expect(!undecided.errors.contains("it ran"), "\(undecided)")
+        let noEntry = try await run(["exec", file, "--only", "--", "echo", "--bogus"], status: 64)
+        #expect(noEntry.errors.contains("Missing value for '--only"), "\(noEntry)")
+        let variable = try await run(["exec", file, "--all", "--", "A=\(canary)", "env"], status: 64)
+        #expect(variable.errors.contains("is a variable and not a program"), "\(variable)")
+        #expect(!variable.errors.contains(canary), "\(variable)")
     }
 
     @Test func passesTheDescriptorsOfTheUsersShellToAProgram() async throws {
