@@ -6,8 +6,8 @@ import System
 /// Reconstructs what a field manager applied to an object, as client-go's `Extract` functions do. A server-side apply
 /// of the result can change one field without giving up another.
 struct AppliedConfiguration {
-    /// A field that `managedFields` lists and the object lacks, or an unsupported list. An apply without it would
-    /// remove the field.
+    /// A field that `managedFields` lists and the object lacks, an unsupported list, or a value that is not UTF-8. An apply
+    /// without it would remove the field.
     struct ExtractionError: Error, Equatable {
         let path: String
     }
@@ -40,8 +40,8 @@ struct AppliedConfiguration {
             return
         }
         switch try JSONLevel(value, path) {
-        case .scalar: json.encoded(value)
-        case _ where fields.members.isEmpty && Self.atomic.contains(path): json.encoded(value)
+        case .scalar: try copy(value, path, to: &json)
+        case _ where fields.members.isEmpty && Self.atomic.contains(path): try copy(value, path, to: &json)
         case .object:
             json.beginObject()
             try write(fields, of: value, at: path, to: &json)
@@ -74,12 +74,20 @@ struct AppliedConfiguration {
         else { throw ExtractionError(path: path) }
         // An item without members has one owner as a whole.
         guard !fields.members.isEmpty else {
-            json.encoded(item)
+            try copy(item, path, to: &json)
             return
         }
         json.beginObject()
         try write(fields, of: item, at: path, to: &json)
         json.endObject()
+    }
+
+    /// Writes a value as the server has returned it.
+    private func copy(
+        _ value: [UInt8], _ path: String, to json: inout JSONSecretWriter
+    ) throws(ExtractionError) {
+        guard value.withUnsafeBytes({ $0.isValidUTF8 }) else { throw ExtractionError(path: path) }
+        json.encoded(value)
     }
 }
 
